@@ -1,0 +1,162 @@
+"""From a record to its legs: each stretch in which one extension was the target (call trees, section 1).
+
+Attempts that ring at the same time are one leg; attempts that follow each other are one leg each.
+Times stay as exact as they were testified; cutting to seconds and tiling is the tree's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vipex_bridge.calls.document import Kind
+from vipex_bridge.calls.numbering import Role
+from vipex_bridge.calls.record import CallRecord, Channel, Dial
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One extension (or, outbound, the far end) that was tried. `ring_s` is real ringing."""
+
+    exten: str
+    channel: str
+    begin: float
+    end: float
+    ringing: float | None
+    ring_s: float
+    answered: float | None
+    queue: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """Attempts at the same time: `chosen` is the answerer, else the first in the dial list."""
+
+    chosen: Attempt
+    attempts: tuple[Attempt, ...]
+    end: float
+    """When the leg ended by itself, before tiling."""
+
+    @property
+    def ring_s(self) -> float:
+        """The longest ringing of the parallel attempts."""
+        return max(attempt.ring_s for attempt in self.attempts)
+
+    @property
+    def answered(self) -> float | None:
+        """When an extension and the caller began to talk."""
+        return self.chosen.answered
+
+
+def legs_of(record: CallRecord, kind: Kind, call_end: float) -> list[Leg]:
+    """The call's legs in order; `call_end` closes what was left open."""
+    if kind is Kind.OUTBOUND:
+        return _outbound_leg(record, call_end)
+    attempts = [_attempt(record, dial, call_end) for dial in record.dials if _tries_extension(record, dial)]
+    return [_leg(group) for group in _parallel(attempts)]
+
+
+def _tries_extension(record: CallRecord, dial: Dial) -> bool:
+    dest = record.channels.get(dial.dest)
+    if dest is None or dest.role is not Role.EXTENSION:
+        return False
+    origin = record.origin(dial)
+    return origin is not None and origin.role is Role.OUTSIDE
+
+
+def _attempt(record: CallRecord, dial: Dial, call_end: float) -> Attempt:
+    dest = record.channels[dial.dest]
+    talks = [t for t in record.talks if t.channel == dial.dest and t.start >= dial.begin]
+    answered = talks[0].start if talks else None
+    end = dial.end if dial.end is not None else dest.ended if dest.ended is not None else call_end
+    if talks:
+        last = talks[-1].end
+        end = last if last is not None else dest.ended if dest.ended is not None else call_end
+    return Attempt(
+        exten=dest.extension,
+        channel=dest.uniqueid,
+        begin=dial.begin,
+        end=end,
+        ringing=dial.ringing,
+        ring_s=_ring_s(dial, dest, answered, end),
+        answered=answered,
+        queue=dial.queue,
+    )
+
+
+def _ring_s(dial: Dial, dest: Channel, answered: float | None, end: float) -> float:
+    """Seconds of real ringing: from the first Ringing to the answer or the end of the attempt."""
+    if dial.ringing is None:
+        return 0.0
+    stops = [m for m in (dest.up, dial.end, answered, end) if m is not None and m >= dial.ringing]
+    return min(stops, default=dial.ringing) - dial.ringing
+
+
+def _parallel(attempts: list[Attempt]) -> list[list[Attempt]]:
+    """Groups of attempts that rang at the same time, in order."""
+    groups: list[list[Attempt]] = []
+    group_end = 0.0
+    for attempt in sorted(attempts, key=lambda a: a.begin):
+        rang_until = attempt.answered if attempt.answered is not None else attempt.end
+        if groups and attempt.begin < group_end:
+            groups[-1].append(attempt)
+            group_end = max(group_end, rang_until)
+        else:
+            groups.append([attempt])
+            group_end = rang_until
+    return groups
+
+
+def _leg(group: list[Attempt]) -> Leg:
+    answerers = [attempt for attempt in group if attempt.answered is not None]
+    if answerers:
+        chosen = min(answerers, key=lambda attempt: attempt.answered or 0.0)
+        return Leg(chosen, tuple(group), chosen.end)
+    return Leg(group[0], tuple(group), max(attempt.end for attempt in group))
+
+
+def _outbound_leg(record: CallRecord, call_end: float) -> list[Leg]:
+    """One leg, however many trunks were tried (call trees, section 6)."""
+    root = record.root()
+    tries = [d for d in record.dials if _goes_outside(record, d)]
+    if root is None or not tries:
+        return []
+    attempts = []
+    for dial in tries:
+        far = record.channels[dial.dest]
+        answered = _far_answer(dial, far)
+        end = far.ended if far.ended is not None else dial.end if dial.end is not None else call_end
+        attempts.append(
+            Attempt(
+                exten=root.extension,
+                channel=far.uniqueid,
+                begin=dial.begin,
+                end=end,
+                ringing=dial.ringing,
+                ring_s=_ring_s(dial, far, answered, end),
+                answered=answered,
+                queue=None,
+            )
+        )
+    chosen = next((attempt for attempt in attempts if attempt.answered is not None), attempts[-1])
+    rung_s = sum(attempt.ring_s for attempt in attempts)
+    whole = Attempt(
+        chosen.exten,
+        chosen.channel,
+        attempts[0].begin,
+        chosen.end,
+        chosen.ringing,
+        rung_s,
+        chosen.answered,
+        None,
+    )
+    return [Leg(whole, (whole,), call_end)]
+
+
+def _goes_outside(record: CallRecord, dial: Dial) -> bool:
+    dest = record.channels.get(dial.dest)
+    return dest is not None and dest.role is Role.OUTSIDE
+
+
+def _far_answer(dial: Dial, far: Channel) -> float | None:
+    """When the far end answered: its channel came up, unless the attempt ended in another way."""
+    return far.up if dial.status in ("ANSWER", "") else None

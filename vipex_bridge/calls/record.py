@@ -1,0 +1,155 @@
+"""Everything testified about one call, whoever testified: the tracker writes it, the tree reads it.
+
+A record is journalled in the store as JSON, so it holds plain values only. Channels are known by
+`uniqueid`; one that only a CDR's `dstchannel` names is known by its name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from vipex_bridge.calls.numbering import Role
+
+
+@dataclass(slots=True)
+class Channel:
+    """One channel of the call, from its creation to its end."""
+
+    uniqueid: str
+    name: str
+    role: Role
+    extension: str
+    created: float
+    number: str = ""
+    """The caller's number, or the number of the far end."""
+    dialled: str = ""
+    """What the channel dialled when it was created."""
+    context: str = ""
+    account: str = ""
+    up: float | None = None
+    ended: float | None = None
+    end_is_estimate: bool = False
+    cause: int = 0
+    seen_from_start: bool = False
+    originated: bool = False
+
+
+@dataclass(slots=True)
+class Dial:
+    """One attempt: `caller` (None for an originated channel) has `dest` rung."""
+
+    caller: str | None
+    dest: str
+    begin: float
+    dial_string: str = ""
+    ringing: float | None = None
+    end: float | None = None
+    status: str = ""
+    queue: str | None = None
+
+
+@dataclass(slots=True)
+class Talk:
+    """An extension's channel and the outside party hear each other from `start` to `end`."""
+
+    channel: str
+    start: float
+    end: float | None = None
+
+
+@dataclass(slots=True)
+class QueueVisit:
+    """A caller in a queue."""
+
+    channel: str
+    queue: str
+    joined: float
+    left: float | None = None
+
+
+@dataclass(slots=True)
+class Noted:
+    """A variable's value from `at` on."""
+
+    at: float
+    channel: str
+    name: str
+    value: str
+
+
+@dataclass(slots=True)
+class CallRecord:
+    """All that is known of one call.
+
+    `partial` says that some of it was missed (the bridge or AMI was away): CDR rows then add their
+    testimony to the attempts, not only to the accounting fields.
+    """
+
+    key: str
+    linkedids: list[str] = field(default_factory=list)
+    channels: dict[str, Channel] = field(default_factory=dict)
+    dials: list[Dial] = field(default_factory=list)
+    talks: list[Talk] = field(default_factory=list)
+    queue_visits: list[QueueVisit] = field(default_factory=list)
+    notes: list[Noted] = field(default_factory=list)
+    partial: bool = False
+    arrival_told: bool = False
+    hangup_told: bool = False
+    rung: list[str] = field(default_factory=list)
+    """Channels whose `ringing` has been told."""
+    answered: list[str] = field(default_factory=list)
+    """Channels whose `answer` has been told."""
+
+    def keys(self) -> list[str]:
+        """Every linkedid and uniqueid by which this call can be found."""
+        return list(dict.fromkeys([self.key, *self.linkedids, *self.channels]))
+
+    def root(self) -> Channel | None:
+        """The oldest channel that is somebody; it decides what kind of call this is."""
+        people = [c for c in self.channels.values() if c.role in (Role.OUTSIDE, Role.EXTENSION)]
+        return min(people, key=lambda c: (c.created, c.uniqueid not in self.linkedids), default=None)
+
+    def is_over(self) -> bool:
+        """Whether every channel has hung up."""
+        return all(channel.ended is not None for channel in self.channels.values())
+
+    def by_name(self, name: str) -> Channel | None:
+        """The channel of that name, None when the call has none."""
+        return next((channel for channel in self.channels.values() if channel.name == name), None)
+
+    def note(self, name: str) -> str | None:
+        """The latest value of a variable on any of the call's channels, None when never set."""
+        return next((noted.value for noted in reversed(self.notes) if noted.name == name), None)
+
+    def origin(self, dial: Dial) -> Channel | None:
+        """Who had this attempt made: the caller, followed back through Local halves and dials."""
+        seen: set[str] = set()
+        uniqueid = dial.caller
+        while uniqueid is not None and uniqueid not in seen:
+            seen.add(uniqueid)
+            channel = self.channels.get(uniqueid)
+            if channel is None or channel.role is not Role.LOCAL:
+                return channel
+            twin = self.by_name(channel.name[:-1] + "1") if channel.name.endswith(";2") else channel
+            back = next((d for d in self.dials if twin is not None and d.dest == twin.uniqueid), None)
+            uniqueid = back.caller if back is not None else None
+        return None
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-able form."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> CallRecord:
+        """The record that `to_dict` was made of."""
+        plain = dict(data)
+        plain["channels"] = {
+            uniqueid: Channel(**{**channel, "role": Role(channel["role"])})
+            for uniqueid, channel in data["channels"].items()
+        }
+        plain["dials"] = [Dial(**dial) for dial in data["dials"]]
+        plain["talks"] = [Talk(**talk) for talk in data["talks"]]
+        plain["queue_visits"] = [QueueVisit(**visit) for visit in data["queue_visits"]]
+        plain["notes"] = [Noted(**noted) for noted in data["notes"]]
+        return cls(**plain)

@@ -1,0 +1,45 @@
+"""A row of Asterisk's call detail records, as every source gives it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class CdrRow:
+    """One CDR row. Times are seconds since the epoch (UTC), None when unset; texts are '' when empty.
+
+    The last six fields are None when the source has no such column. `uniqueid` is party A's channel.
+    """
+
+    uniqueid: str
+    linkedid: str
+    channel: str
+    dstchannel: str
+    start: float | None
+    answer: float | None
+    end: float | None
+    duration: int
+    billsec: int
+    disposition: str
+    src: str = ""
+    dst: str = ""
+    clid: str = ""
+    dcontext: str = ""
+    lastapp: str = ""
+    lastdata: str = ""
+    accountcode: str = ""
+    peeraccount: str = ""
+    userfield: str = ""
+    sequence: int | None = None
+    ivr_digits: str | None = None
+    custom_field: str | None = None
+    pincode: str | None = None
+    cost_location: str | None = None
+    cc_call: str | None = None
+    recordingfile: str | None = None
+
+    @property
+    def key(self) -> tuple[str, int | None, str, float | None]:
+        """What tells this row from any other: `sequence` restarts with Asterisk, so not alone."""
+        return (self.uniqueid, self.sequence, self.dstchannel, self.start)

@@ -1,0 +1,185 @@
+"""What CDR rows testify, added to a record: all of it when AMI was away, else the accounting fields.
+
+The CDR's own answer and ring times are wrong behind an IVR or a queue, and it has no ring start
+(Asterisk's CDR specification: a row's `answer` is when party A's channel came up), so a live
+observation always wins; without one, the times given here are the nearest that rows allow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from vipex_bridge.calls.events import ChannelSnapshot
+from vipex_bridge.calls.numbering import Numbering, Role
+from vipex_bridge.calls.record import CallRecord, Channel, Dial, Noted, QueueVisit, Talk
+from vipex_bridge.calls.rows import CdrRow
+
+_NOTES = {
+    "VIPEX_IVR_DIGITS": "ivr_digits",
+    "VIPEX_CUSTOM_FIELD": "custom_field",
+    "VIPEX_PINCODE": "pincode",
+    "VIPEX_COST_LOCATION": "cost_location",
+    "VIPEX_CC_CALL": "cc_call",
+}
+_STATUS = {"ANSWERED": "ANSWER", "BUSY": "BUSY", "FAILED": "CHANUNAVAIL", "CONGESTION": "CONGESTION"}
+
+
+def groups(rows: Iterable[CdrRow]) -> list[list[CdrRow]]:
+    """Rows by call: united by linkedid, uniqueid, and a `dstchannel` that is another's `channel`.
+
+    The groups and the rows in each come in order of time (call trees, section 2).
+    """
+    parent: dict[str, str] = {}
+
+    def find(name: str) -> str:
+        parent.setdefault(name, name)
+        while parent[name] != name:
+            parent[name] = parent[parent[name]]
+            name = parent[name]
+        return name
+
+    def unite(one: str, two: str) -> None:
+        parent[find(one)] = find(two)
+
+    ordered = sorted(rows, key=_order)
+    for row in ordered:
+        unite(f"id {row.uniqueid}", f"id {row.linkedid or row.uniqueid}")
+        unite(f"id {row.uniqueid}", f"channel {row.channel}")
+        if row.dstchannel:
+            unite(f"id {row.uniqueid}", f"channel {row.dstchannel}")
+    found: dict[str, list[CdrRow]] = {}
+    for row in ordered:
+        found.setdefault(find(f"id {row.uniqueid}"), []).append(row)
+    return list(found.values())
+
+
+def keys(rows: Iterable[CdrRow]) -> list[str]:
+    """The linkedids and uniqueids of rows: the names under which the store knows their call."""
+    return list(dict.fromkeys(key for row in rows for key in (row.linkedid, row.uniqueid) if key))
+
+
+def from_rows(rows: Sequence[CdrRow], numbering: Numbering) -> CallRecord:
+    """The call that only its CDR rows testify. `rows` must not be empty."""
+    ordered = sorted(rows, key=_order)
+    key = ordered[0].linkedid or ordered[0].uniqueid
+    record = CallRecord(key=key, linkedids=[key], partial=True)
+    add_rows(record, ordered, numbering)
+    return record
+
+
+def add_rows(record: CallRecord, rows: Sequence[CdrRow], numbering: Numbering) -> None:
+    """Adds what rows know to the record, in place; the order of `rows` does not matter."""
+    ordered = sorted(rows, key=_order)
+    for row in ordered:
+        if row.linkedid and row.linkedid not in record.linkedids:
+            record.linkedids.append(row.linkedid)
+    for row in ordered:
+        _add_caller(record, row, numbering)
+    for row in ordered:
+        if record.partial and row.dstchannel:
+            _add_attempt(record, row, numbering)
+    _add_notes(record, ordered)
+
+
+def _order(row: CdrRow) -> tuple[float, float, int, str]:
+    start = row.start if row.start is not None else 0.0
+    return (start, row.end if row.end is not None else start, row.sequence or 0, row.dstchannel)
+
+
+def _start(row: CdrRow) -> float:
+    return row.start if row.start is not None else (row.end or 0.0) - row.duration
+
+
+def _end(row: CdrRow) -> float:
+    return row.end if row.end is not None else _start(row) + row.duration
+
+
+def _add_caller(record: CallRecord, row: CdrRow, numbering: Numbering) -> None:
+    channel = record.channels.get(row.uniqueid)
+    if channel is None:
+        if not record.partial:
+            return
+        channel = _channel(row.uniqueid, row.channel, row, numbering)
+        channel.number = row.src
+        channel.dialled = row.dst if row.dst not in ("s", "h") else ""
+        record.channels[row.uniqueid] = channel
+        channel.ended = _end(row)
+    elif channel.ended is None or channel.end_is_estimate:
+        channel.ended = _end(row)
+        channel.end_is_estimate = False
+    elif not channel.seen_from_start:
+        channel.ended = max(channel.ended, _end(row))
+    if not channel.seen_from_start:
+        channel.created = min(channel.created, _start(row))
+
+
+def _channel(uniqueid: str, name: str, row: CdrRow, numbering: Numbering) -> Channel:
+    snapshot = ChannelSnapshot(uniqueid, row.linkedid, name, caller_number=row.src, context=row.dcontext)
+    return Channel(
+        uniqueid=uniqueid,
+        name=name,
+        role=numbering.role(name),
+        extension=numbering.extension(snapshot),
+        created=_start(row),
+        context=row.dcontext,
+        account=row.accountcode,
+    )
+
+
+def _add_attempt(record: CallRecord, row: CdrRow, numbering: Numbering) -> None:
+    dest = record.by_name(row.dstchannel)
+    if dest is not None and any(d.caller == row.uniqueid and d.dest == dest.uniqueid for d in record.dials):
+        return
+    if dest is None:
+        snapshot = ChannelSnapshot(row.dstchannel, row.linkedid, row.dstchannel)
+        dest = _channel(row.dstchannel, row.dstchannel, row, numbering)
+        dest.extension = numbering.extension(snapshot)
+        dest.account = row.peeraccount
+        dest.ended = _end(row)
+        record.channels[dest.uniqueid] = dest
+    answered = row.answer if row.disposition == "ANSWERED" else None
+    queue = row.lastdata.partition(",")[0] if row.lastapp == "Queue" else None
+    record.dials.append(
+        Dial(
+            caller=row.uniqueid,
+            dest=dest.uniqueid,
+            begin=_start(row),
+            dial_string=row.lastdata if row.lastapp == "Dial" else "",
+            ringing=_start(row),
+            end=answered if answered is not None else _end(row),
+            status=_STATUS.get(row.disposition, "NOANSWER"),
+            queue=queue,
+        )
+    )
+    record.dials.sort(key=lambda dial: dial.begin)
+    if queue is not None and not any(visit.queue == queue for visit in record.queue_visits):
+        record.queue_visits.append(QueueVisit(row.uniqueid, queue, _start(row), _end(row)))
+    if answered is not None:
+        dest.up = dest.up if dest.up is not None else answered
+        if dest.role is Role.EXTENSION:
+            record.talks.append(Talk(dest.uniqueid, answered, _end(row)))
+
+
+def _add_notes(record: CallRecord, rows: Sequence[CdrRow]) -> None:
+    for name, column in _NOTES.items():
+        if record.note(name) is not None:
+            continue
+        last = ""
+        for row in rows:
+            value = getattr(row, column) or ""
+            if value and value != last:
+                record.notes.append(Noted(_start(row), row.uniqueid, name, value))
+                last = value
+    known = {_base(noted.value) for noted in record.notes if noted.name == "MIXMONITOR_FILENAME"}
+    for row in rows:
+        if row.recordingfile and _base(row.recordingfile) not in known:
+            known.add(_base(row.recordingfile))
+            dest = record.by_name(row.dstchannel)
+            channel = dest.uniqueid if dest is not None else row.uniqueid
+            at = row.answer if row.answer is not None else _start(row)
+            record.notes.append(Noted(at, channel, "MIXMONITOR_FILENAME", row.recordingfile))
+    record.notes.sort(key=lambda noted: noted.at)
+
+
+def _base(path: str) -> str:
+    return path.rpartition("/")[2]

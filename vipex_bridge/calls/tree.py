@@ -1,0 +1,289 @@
+"""From a record to the document that is sent when the call is over (call trees, sections 5 and 6).
+
+Every moment is cut to its whole second first and every length is a difference of such seconds, so
+that serial legs tile the call and sums come out; only ringing is measured exactly, then rounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from math import floor
+
+from vipex_bridge.calls.document import CallDocument, Direction, Kind, Part, Recording
+from vipex_bridge.calls.legs import Attempt, Leg, legs_of
+from vipex_bridge.calls.numbering import Numbering, Role
+from vipex_bridge.calls.record import CallRecord, Noted
+from vipex_bridge.calls.view import kind_of, own_queue, view_of
+
+Rate = Callable[[str, int], Decimal | None]
+"""The price of talking to a number for so many seconds, None when the tariff has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """A leg with its place in the call: `start` and `end` tile with its neighbours'."""
+
+    leg: Leg
+    start: float
+    end: float
+
+
+def build(record: CallRecord, numbering: Numbering, rate: Rate) -> CallDocument | None:
+    """The finished call, its ids still ordinals (`numbered` puts in the real ones).
+
+    None for an internal call, and for one whose root nobody testified.
+    """
+    kind = kind_of(record)
+    root = record.root()
+    if root is None or kind is None or kind is Kind.INTERNAL:
+        return None
+    view = view_of(record, kind)
+    start, end = root.created, call_end(record)
+    placed = _tile(legs_of(record, kind, end), start, end)
+    legs, all_legs = _parts(record, kind, placed, numbering)
+    answers = [p.leg.answered for p in placed if p.leg.answered is not None]
+    answer = min(answers, default=None)
+    owner = _owner(kind, root.extension, placed)
+    user = numbering.user(owner)
+    extens = tuple(dict.fromkeys(attempt.exten for p in placed for attempt in p.leg.attempts))
+    main = _part(start, end, answer, sum(_ringtime(p) for p in placed), _direction(kind, answer))
+    main = replace(
+        main,
+        src=view.src,
+        dst=view.dst,
+        src_user_id=user.user_id if kind is Kind.OUTBOUND else None,
+        dst_user_id=user.user_id if kind is Kind.INBOUND else None,
+        exten=placed[0].leg.chosen.exten if placed else None if kind is Kind.INBOUND else root.extension,
+        pincode=record.note("VIPEX_PINCODE") or None if kind is Kind.OUTBOUND else None,
+        ivr_digits=view.ivr_digits,
+        cc_call=view.cc_call,
+        queue=placed[0].leg.chosen.queue if placed else own_queue(record),
+        recording=_main_recording(record, placed),
+    )
+    return CallDocument(
+        main=main,
+        kind=kind,
+        price=rate(view.dst, main.billsec)
+        if kind is Kind.OUTBOUND and view.dst and answer is not None
+        else None,
+        cost_location=record.note("VIPEX_COST_LOCATION") or user.cost_location,
+        custom_field=view.custom_field,
+        other_party_number=view.src if kind is Kind.INBOUND else view.dst,
+        last_exten=placed[-1].leg.chosen.exten if placed else main.exten,
+        user_number=user.user_number,
+        in_queue=any(p.leg.chosen.queue for p in placed) or (not placed and own_queue(record) is not None),
+        context=view.context,
+        account=view.account,
+        extens=extens or ((root.extension,) if kind is Kind.OUTBOUND else ()),
+        queues=tuple(dict.fromkeys(visit.queue for visit in record.queue_visits)),
+        legs=legs,
+        all_legs=all_legs,
+    )
+
+
+def numbered(document: CallDocument, main_id: int, leg_ids: list[int], references: list[str]) -> CallDocument:
+    """The document with its real ids and recording references, taken from the lists in order.
+
+    `leg_ids` has one id for each of `all_legs` (the legs of the short list are among them),
+    `references` one for each recording that `recordings` gives.
+    """
+    by_path = dict(zip(recordings(document), references, strict=True))
+
+    def known(part: Part, part_id: int) -> Part:
+        recording = part.recording
+        if recording is not None:
+            recording = Recording(recording.path, by_path[recording.path])
+        return replace(part, id=part_id, recording=recording)
+
+    return replace(
+        document,
+        main=known(document.main, main_id),
+        legs=tuple(known(leg, leg_ids[leg.id]) for leg in document.legs),
+        all_legs=tuple(known(leg, leg_ids[leg.id]) for leg in document.all_legs),
+    )
+
+
+def recordings(document: CallDocument) -> list[str]:
+    """The paths of all recordings of the call, each once."""
+    parts = (document.main, *document.legs, *document.all_legs)
+    return list(dict.fromkeys(part.recording.path for part in parts if part.recording is not None))
+
+
+def without_recording(document: CallDocument, path: str) -> CallDocument:
+    """The same call told without a recording that cannot be read."""
+
+    def cleared(part: Part) -> Part:
+        gone = part.recording is not None and part.recording.path == path
+        return replace(part, recording=None) if gone else part
+
+    return replace(
+        document,
+        main=cleared(document.main),
+        legs=tuple(cleared(leg) for leg in document.legs),
+        all_legs=tuple(cleared(leg) for leg in document.all_legs),
+    )
+
+
+def call_end(record: CallRecord) -> float:
+    """The last hang-up as the outside party lived it; of any channel where no outside one was."""
+    outside = [c for c in record.channels.values() if c.role is Role.OUTSIDE]
+    ends = [c.ended for c in (outside or record.channels.values()) if c.ended is not None]
+    return max(ends, default=max(channel.created for channel in record.channels.values()))
+
+
+def _tile(legs: list[Leg], start: float, end: float) -> list[_Placed]:
+    placed = []
+    for index, leg in enumerate(legs):
+        leg_end = end if index == len(legs) - 1 else min(max(leg.end, start), end)
+        placed.append(_Placed(leg, start, leg_end))
+        start = leg_end
+    return placed
+
+
+def _direction(kind: Kind, answer: float | None) -> Direction:
+    if kind is Kind.OUTBOUND:
+        return Direction.OUTBOUND
+    return Direction.INBOUND if answer is not None else Direction.MISSED
+
+
+def _part(start: float, end: float, answer: float | None, ringtime: int, direction: Direction) -> Part:
+    return Part(
+        direction=direction,
+        start_time=start,
+        answer_time=answer,
+        hangup_time=end,
+        src=None,
+        src_user_id=None,
+        dst=None,
+        dst_user_id=None,
+        exten=None,
+        duration=floor(end) - floor(start),
+        billsec=floor(end) - floor(answer) if answer is not None else 0,
+        ringtime=ringtime,
+    )
+
+
+def _ringtime(placed: _Placed, ring_s: float | None = None) -> int:
+    """Rounded seconds of ringing, never more than the part has up to its answer or end."""
+    until = placed.leg.answered if placed.leg.answered is not None else placed.end
+    room = max(0, floor(until) - floor(placed.start))
+    return min(round(placed.leg.ring_s if ring_s is None else ring_s), room)
+
+
+def _owner(kind: Kind, root_extension: str, placed: list[_Placed]) -> str | None:
+    """Own side's extension: the caller's outbound, the answering (else last tried) one's inbound."""
+    if kind is Kind.OUTBOUND:
+        return root_extension
+    answering = [p for p in placed if p.leg.answered is not None]
+    return (answering or placed)[-1].leg.chosen.exten if placed else None
+
+
+def _parts(
+    record: CallRecord, kind: Kind, placed: list[_Placed], numbering: Numbering
+) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
+    """The legs of `parallel_legs: answerer` and of `all`; each `id` is its ordinal among the latter."""
+    legs: list[Part] = []
+    all_legs: list[Part] = []
+    for index, place in enumerate(placed):
+        for attempt in place.leg.attempts:
+            ordinal = len(all_legs)
+            all_legs.append(_attempt_part(record, kind, place, attempt, index, ordinal, numbering))
+            if attempt is place.leg.chosen:
+                legs.append(replace(_leg_part(record, kind, place, index, numbering), id=ordinal))
+    return tuple(legs) if len(legs) > 1 else (), tuple(all_legs) if len(all_legs) > 1 else ()
+
+
+def _leg_part(record: CallRecord, kind: Kind, place: _Placed, index: int, numbering: Numbering) -> Part:
+    answered = place.leg.answered
+    part = _part(place.start, place.end, answered, _ringtime(place), _direction(kind, answered))
+    return _described(record, kind, part, place, place.leg.chosen, index, numbering)
+
+
+def _attempt_part(
+    record: CallRecord,
+    kind: Kind,
+    place: _Placed,
+    attempt: Attempt,
+    index: int,
+    ordinal: int,
+    numbering: Numbering,
+) -> Part:
+    """One extension of a ring group: it ends by itself, unless it is the leg's only or winning one."""
+    end = place.end if attempt is place.leg.chosen else min(max(attempt.end, place.start), place.end)
+    own = _Placed(place.leg, place.start, end)
+    part = _part(
+        place.start, end, attempt.answered, _ringtime(own, attempt.ring_s), _direction(kind, attempt.answered)
+    )
+    return replace(_described(record, kind, part, place, attempt, index, numbering), id=ordinal)
+
+
+def _described(
+    record: CallRecord,
+    kind: Kind,
+    part: Part,
+    place: _Placed,
+    attempt: Attempt,
+    index: int,
+    numbering: Numbering,
+) -> Part:
+    view = view_of(record, kind)
+    user_id = numbering.user(attempt.exten).user_id
+    outbound = kind is Kind.OUTBOUND
+    return replace(
+        part,
+        src=view.src,
+        src_user_id=user_id if outbound else None,
+        dst=view.dst if outbound or index == 0 else attempt.exten,
+        dst_user_id=None if outbound else user_id,
+        exten=attempt.exten,
+        pincode=record.note("VIPEX_PINCODE") or None if outbound else None,
+        ivr_digits=_digits(record, place, index),
+        cc_call=view.cc_call,
+        queue=attempt.queue,
+        recording=next((r for r in _recordings_of(record, place, attempt)), None),
+    )
+
+
+def _digits(record: CallRecord, place: _Placed, index: int) -> str | None:
+    """The keys pressed in this leg; the first leg has those pressed before it too."""
+    values = [noted for noted in record.notes if noted.name == "VIPEX_IVR_DIGITS"]
+    until = [noted.value for noted in values if noted.at <= place.end]
+    if index == 0:
+        return (until[-1] if until else None) or None
+    before = [noted.value for noted in values if noted.at < place.start]
+    now, earlier = until[-1] if until else "", before[-1] if before else ""
+    if now == earlier:
+        return None
+    return now.removeprefix(earlier).strip(",") or None
+
+
+def _recording_notes(record: CallRecord) -> list[Noted]:
+    return [noted for noted in record.notes if noted.name == "MIXMONITOR_FILENAME" and noted.value]
+
+
+def _spans_call(record: CallRecord, noted: Noted, placed: list[_Placed]) -> bool:
+    """Whether a recording was begun before the first extension rang, on a channel that is no leg's."""
+    targets = {attempt.channel for p in placed for attempt in p.leg.attempts}
+    return noted.channel not in targets and noted.at <= placed[0].leg.chosen.begin
+
+
+def _main_recording(record: CallRecord, placed: list[_Placed]) -> Recording | None:
+    notes = _recording_notes(record)
+    if len(placed) > 1:
+        notes = [noted for noted in notes if _spans_call(record, noted, placed)]
+    return Recording(notes[0].value) if notes else None
+
+
+def _recordings_of(record: CallRecord, place: _Placed, attempt: Attempt) -> list[Recording]:
+    """Recordings made on the leg's own channel, or on the caller's while this leg was the talk."""
+    targets = {dial.dest for dial in record.dials}
+    own = [n for n in _recording_notes(record) if n.channel == attempt.channel]
+    if not own and attempt.answered is not None:
+        own = [
+            n
+            for n in _recording_notes(record)
+            if n.channel not in targets and attempt.begin < n.at <= place.end
+        ]
+    return [Recording(noted.value) for noted in own]

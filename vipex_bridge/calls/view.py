@@ -1,0 +1,63 @@
+"""What a call looks like at a moment: its kind, and the view that lookups and notifications tell."""
+
+from __future__ import annotations
+
+from vipex_bridge.calls.document import CallView, Kind
+from vipex_bridge.calls.numbering import Role, dialled_number, shown_number
+from vipex_bridge.calls.record import CallRecord, Channel, Dial
+
+
+def kind_of(record: CallRecord) -> Kind | None:
+    """The kind by the root channel (call trees, section 4); None while the root was not seen."""
+    root = record.root()
+    if root is None or not any(linkedid in record.channels for linkedid in record.linkedids):
+        return None
+    if root.role is Role.OUTSIDE and not root.originated:
+        return Kind.INBOUND
+    outside = any(channel.role is Role.OUTSIDE for channel in record.channels.values())
+    return Kind.OUTBOUND if outside else Kind.INTERNAL
+
+
+def outside_dials(record: CallRecord) -> list[Dial]:
+    """The attempts that went to an outside line, in order."""
+    return [d for d in record.dials if _role(record, d.dest) is Role.OUTSIDE]
+
+
+def outbound_number(record: CallRecord, root: Channel) -> str | None:
+    """The number as dialled to the outside, else as the extension dialled it."""
+    for dial in reversed(outside_dials(record)):
+        number = dialled_number(dial.dial_string)
+        if number is not None:
+            return number
+    return root.dialled or None
+
+
+def own_queue(record: CallRecord) -> str | None:
+    """The queue that the caller was in last, None when in none."""
+    return record.queue_visits[-1].queue if record.queue_visits else None
+
+
+def view_of(record: CallRecord, kind: Kind) -> CallView:
+    """The call as it is told at this moment."""
+    root = record.root()
+    if root is None:
+        raise ValueError("a call with a kind has a root")
+    inbound = kind is Kind.INBOUND
+    return CallView(
+        key=record.key,
+        kind=kind,
+        start_time=root.created,
+        src=shown_number(root.number) if inbound else root.extension,
+        dst=(root.dialled or None) if inbound else outbound_number(record, root),
+        ivr_digits=record.note("VIPEX_IVR_DIGITS") or None,
+        queue=own_queue(record),
+        cc_call=record.note("VIPEX_CC_CALL"),
+        custom_field=record.note("VIPEX_CUSTOM_FIELD") or None,
+        context=root.context,
+        account=root.account,
+    )
+
+
+def _role(record: CallRecord, uniqueid: str) -> Role | None:
+    channel = record.channels.get(uniqueid)
+    return channel.role if channel is not None else None

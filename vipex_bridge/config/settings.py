@@ -1,0 +1,236 @@
+"""The configuration as plain frozen values: what the rest of the bridge is given.
+
+Names follow the configuration's own keys; durations are seconds (`_s`), sizes are bytes (`_bytes`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+
+class Secret(str):
+    """Text that must never be shown: `repr()` and `str()` of it hide it, `reveal()` gives it."""
+
+    __slots__ = ()
+
+    def reveal(self) -> str:
+        """The secret itself, as a plain `str`."""
+        return str.__str__(self)
+
+    def __str__(self) -> str:
+        return "********"
+
+    def __repr__(self) -> str:
+        return "Secret('********')"
+
+    def __format__(self, spec: str) -> str:
+        return "********"
+
+
+@dataclass(frozen=True, slots=True)
+class Ami:
+    host: str
+    port: int
+    username: str
+    secret: Secret
+    tls: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Agi:
+    listen_host: str | None
+    """None: no TCP port."""
+    listen_port: int
+    socket: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cdr:
+    source: Secret
+    """A URL that may hold a password."""
+    preset: str
+    table: str
+    columns: Mapping[str, str]
+    """Our column name -> theirs."""
+    time_format: str
+    poll_s: float = 1.0
+    settle_s: float = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Recordings:
+    root: Path
+    wait_s: float = 30.0
+    max_size_bytes: int = 100_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """One line of `numbers.users`."""
+
+    extension: str
+    user_id: int | str | None = None
+    user_number: str | None = None
+    cost_location: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TariffLine:
+    prefix: str
+    connection_fee: Decimal
+    per_minute: Decimal
+    first_increment_s: int = 60
+    next_increment_s: int = 60
+    currency: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    trunks: tuple[str, ...] = ()
+    extensions: re.Pattern[str] = re.compile(r"^\d{2,4}$")
+    users: Mapping[str, User] = field(default_factory=dict)
+    forward_is_answer: bool = True
+    tariff: tuple[TariffLine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Http:
+    listen_host: str
+    listen_port: int
+    tokens: tuple[Secret, ...] = ()
+    recordings_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BasicAuth:
+    username: str
+    password: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    place: str
+    """header, query or body (`in` in the configuration)."""
+    name: str
+    value: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    verify: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Globs per key; empty: anything. Any of a key's list, all of the keys."""
+
+    dst: tuple[str, ...] = ()
+    src: tuple[str, ...] = ()
+    exten: tuple[str, ...] = ()
+    queue: tuple[str, ...] = ()
+    context: tuple[str, ...] = ()
+    account: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """Where one channel variable comes from in an answer. `pattern` None: the default pattern."""
+
+    variable: str
+    path: str
+    pattern: re.Pattern[str] | None = None
+    default: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    failures: int = 5
+    pause_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class LookupOptions:
+    format: str = "auto"
+    set: tuple[Mapped, ...] = ()
+    cache_s: float = 0.0
+    stale_if_error_s: float = 0.0
+    breaker: Breaker = Breaker()
+    fallback_urls: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """One connection. Options of other kinds keep their defaults and mean nothing."""
+
+    name: str
+    kind: str
+    """lookup, notify or call_end."""
+    url: str
+    method: str
+    parameters: tuple[str, ...]
+    sub_parameters: tuple[str, ...] = ()
+    content_type: str = "application/json"
+    query: str | None = None
+    body: str | None = None
+    basic_auth: BasicAuth | None = None
+    api_key: ApiKey | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    timeout_s: float = 2.0
+    match: Match = Match()
+    tls: Tls = Tls()
+    signing_secrets: tuple[Secret, ...] = ()
+    concurrency: int = 4
+    on: frozenset[str] = frozenset()
+    expires_s: float | None = None
+    retry_s: tuple[float, ...] = ()
+    directions: frozenset[int] = frozenset({0, 1, 2})
+    cc_call: str = "flag"
+    parallel_legs: str = "answerer"
+    lookup: LookupOptions = LookupOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The whole configuration. `files` are all the files it was read from."""
+
+    node: str
+    timezone: ZoneInfo
+    ami: Ami | None
+    agi: Agi
+    cdr: Cdr | None
+    cel: Cdr | None
+    recordings: Recordings | None
+    numbers: Numbers
+    store: Secret
+    retention_s: float
+    http: Http | None
+    clients: Mapping[str, Client]
+    files: tuple[Path, ...] = ()
+
+
+PARAMETERS: Mapping[str, tuple[str, ...]] = {
+    "lookup": ("id", "start_time", "src", "dst", "exten", "ivr_digits", "cc_call", "custom_field"),
+    "notify": ("id", "start_time", "src", "dst", "exten", "ivr_digits", "cc_call", "custom_field"),
+    "call_end": (
+        "id", "direction", "start_time", "answer_time", "hangup_time", "src", "src_user_id", "dst",
+        "dst_user_id", "exten", "duration", "billsec", "ringtime", "pincode", "ivr_digits", "cc_call",
+        "price", "cost_location", "monitor_file_name", "monitor_file", "main_reference_id",
+        "custom_field", "other_party_number", "last_exten", "user_number", "sub_cdrs",
+    ),
+}  # fmt: skip
+"""Every parameter of each kind, in the order of the documentation's tables."""
+
+SUB_PARAMETERS: tuple[str, ...] = (
+    "id", "direction", "start_time", "answer_time", "hangup_time", "src", "src_user_id", "dst",
+    "dst_user_id", "exten", "duration", "billsec", "ringtime", "pincode", "ivr_digits", "cc_call",
+    "monitor_file_name", "monitor_file",
+)  # fmt: skip
+"""Every field of an element of `sub_cdrs`."""
