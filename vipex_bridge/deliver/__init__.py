@@ -1,0 +1,1 @@
+"""Bringing what is queued to the servers: HTTP transport, filling of secrets and recordings, retries."""

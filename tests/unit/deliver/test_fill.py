@@ -1,0 +1,279 @@
+"""Filling: secrets and recordings go in at each try, and into what a person sees they do not."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import parse_qs, quote_plus
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vipex_bridge import __version__
+from vipex_bridge.config.settings import ApiKey, BasicAuth, Client, Secret
+from vipex_bridge.deliver.fill import fill, masked
+from vipex_bridge.deliver.http import Outgoing
+from vipex_bridge.deliver.recording import Composed
+from vipex_bridge.errors import ExchangeError, RenderError
+from vipex_bridge.render.request import Request, Slot
+
+KEY = "k\"e+y &<'>/"
+TOKEN = "vipex" + "0123456789abcdef" * 2
+OTHER = "vipex" + "fedcba9876543210" * 2
+
+CLIENT = Client(
+    name="billing",
+    kind="call_end",
+    url="https://b.example/cdr",
+    method="POST",
+    parameters=(),
+    api_key=ApiKey("body", "key", Secret(KEY)),
+)
+
+
+def nothing(reference: str) -> Path | None:
+    return None
+
+
+def request(body: str | None, *slots: Slot, url: str = "https://b.example/cdr") -> Request:
+    return Request("POST", url, (("Content-Type", "application/json"),), body, slots)
+
+
+def recording(escape: str = "json", *, literal: bool = True, token: str = TOKEN) -> Slot:
+    return Slot(token, "recording", escape, literal, "2026/11/23/out-7.wav")
+
+
+def everything(outgoing: Outgoing) -> bytes:
+    body = outgoing.body
+    if body is None or isinstance(body, bytes):
+        return body or b""
+    parts = []
+    while part := body.read(1000):
+        assert len(part) <= 1000
+        parts.append(part)
+    body.close()
+    whole = b"".join(parts)
+    assert len(body) == len(whole)
+    return whole
+
+
+def headers(outgoing: Outgoing) -> dict[str, str]:
+    return dict(outgoing.headers)
+
+
+def test_a_request_without_secrets_goes_out_as_it_was_frozen_and_says_who_sends_it() -> None:
+    outgoing = fill(request('{"src": "Kovács"}'), CLIENT, nothing, idempotency_key=None)
+    assert outgoing.method == "POST"
+    assert outgoing.url == "https://b.example/cdr"
+    assert outgoing.body == '{"src": "Kovács"}'.encode()
+    assert outgoing.headers == (
+        ("Content-Type", "application/json"),
+        ("User-Agent", f"vipex-bridge/{__version__}"),
+    )
+
+
+def test_the_idempotency_key_is_sent_when_given() -> None:
+    outgoing = fill(request("{}"), CLIENT, nothing, idempotency_key="d-7")
+    assert headers(outgoing)["Idempotency-Key"] == "d-7"
+
+
+def test_the_operators_own_user_agent_is_kept() -> None:
+    frozen = replace(request("{}"), headers=(("user-agent", "PBX"),))
+    assert fill(frozen, CLIENT, nothing, idempotency_key=None).headers == (("user-agent", "PBX"),)
+
+
+def test_basic_authentication_is_that_of_rfc_7617_in_utf_8() -> None:
+    """The example of RFC 7617, section 2.1."""
+    client = replace(CLIENT, basic_auth=BasicAuth("test", Secret("123£")))
+    outgoing = fill(request("{}"), client, nothing, idempotency_key=None)
+    assert headers(outgoing)["Authorization"] == "Basic dGVzdDoxMjPCow=="
+
+
+def test_an_api_key_header_stands_beside_basic_and_replaces_a_frozen_one_of_its_name() -> None:
+    client = replace(
+        CLIENT,
+        basic_auth=BasicAuth("u", Secret("p")),
+        api_key=ApiKey("header", "X-Api-Key", Secret("new")),
+    )
+    frozen = replace(request("{}"), headers=(("x-api-key", "old"),))
+    outgoing = fill(frozen, client, nothing, idempotency_key=None)
+    named = [(name.lower(), value) for name, value in outgoing.headers]
+    assert ("x-api-key", "new") in named
+    assert ("authorization", "Basic dTpw") in named
+    assert "old" not in [value for _, value in named]
+
+
+@pytest.mark.parametrize("secret", ["a\r\nX-Evil: 1", "a\0", "\u20ac"])
+def test_an_api_key_that_no_header_can_carry_is_refused_without_being_shown(secret: str) -> None:
+    client = replace(CLIENT, api_key=ApiKey("header", "X-Api-Key", Secret(secret)))
+    with pytest.raises(RenderError) as caught:
+        fill(request("{}"), client, nothing, idempotency_key=None)
+    assert secret not in str(caught.value)
+
+
+def test_an_api_key_in_the_url_reads_back_as_itself() -> None:
+    frozen = request(None, Slot(TOKEN, "api_key", "url"), url=f"https://b.example/cdr?a=1&key={TOKEN}&z=2")
+    outgoing = fill(frozen, CLIENT, nothing, idempotency_key=None)
+    assert outgoing.url == f"https://b.example/cdr?a=1&key={quote_plus(KEY)}&z=2"
+
+
+@given(secret=st.text(min_size=1).filter(lambda text: text.isprintable()))
+def test_an_api_key_in_a_body_reads_back_as_itself_whatever_it_is(secret: str) -> None:
+    client = replace(CLIENT, api_key=ApiKey("body", "key", Secret(secret)))
+
+    def body_of(text: str, slot: Slot) -> str:
+        return everything(fill(request(text, slot), client, nothing, idempotency_key=None)).decode()
+
+    assert json.loads(body_of('{"k": "%s"}' % TOKEN, Slot(TOKEN, "api_key", "json")))["k"] == secret
+    assert json.loads(body_of('{"k": %s}' % TOKEN, Slot(TOKEN, "api_key", "json", True)))["k"] == secret
+    assert parse_qs(body_of(f"k={TOKEN}", Slot(TOKEN, "api_key", "form")), strict_parsing=True) == {
+        "k": [secret]
+    }
+
+
+def test_a_changed_api_key_serves_an_old_delivery_and_a_removed_one_is_named() -> None:
+    frozen = request(TOKEN, Slot(TOKEN, "api_key", "text"))
+    changed = replace(CLIENT, api_key=ApiKey("body", "key", Secret("new")))
+    assert fill(frozen, changed, nothing, idempotency_key=None).body == b"new"
+    with pytest.raises(RenderError, match="billing has no api_key"):
+        fill(frozen, replace(CLIENT, api_key=None), nothing, idempotency_key=None)
+
+
+# Recordings
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 44, 49151, 49152, 49153, 200_001])
+def test_a_recording_is_base64_of_its_file_in_a_body_of_known_length(size: int, tmp_path: Path) -> None:
+    sound = os.urandom(size)
+    (tmp_path / "a.wav").write_bytes(sound)
+    frozen = request('{"f": %s, "n": "x"}' % TOKEN, recording())
+    outgoing = fill(frozen, CLIENT, lambda reference: tmp_path / "a.wav", idempotency_key=None)
+    assert isinstance(outgoing.body, Composed)
+    assert json.loads(everything(outgoing)) == {"f": base64.b64encode(sound).decode(), "n": "x"}
+
+
+@pytest.mark.parametrize("place", ["form", "url", "json", "xml", "text"])
+def test_a_recording_that_is_no_literal_is_escaped_for_its_place(place: str, tmp_path: Path) -> None:
+    sound = b"\xff\xef\xbe\xfb" * 100
+    (tmp_path / "a.wav").write_bytes(sound)
+    outgoing = fill(
+        request(f"file={TOKEN}&z=1", recording(place, literal=False)),
+        CLIENT,
+        lambda reference: tmp_path / "a.wav",
+        idempotency_key=None,
+    )
+    expected = base64.b64encode(sound).decode()
+    if place in ("form", "url"):
+        expected = quote_plus(expected)
+    assert everything(outgoing) == f"file={expected}&z=1".encode()
+
+
+def test_several_recordings_and_a_secret_each_go_where_they_belong(tmp_path: Path) -> None:
+    (tmp_path / "one").write_bytes(b"one")
+    (tmp_path / "two").write_bytes(b"two!")
+    first = Slot(TOKEN, "recording", "json", True, "one")
+    second = Slot(OTHER, "recording", "json", True, "two")
+    key = Slot("vipexkey", "api_key", "json")
+    frozen = request(f'{{"a": {OTHER}, "k": "vipexkey", "b": {TOKEN}}}', first, second, key)
+    outgoing = fill(frozen, CLIENT, lambda reference: tmp_path / reference, idempotency_key=None)
+    assert json.loads(everything(outgoing)) == {"a": "dHdvIQ==", "k": KEY, "b": "b25l"}
+
+
+@pytest.mark.parametrize("kind", ["unknown", "gone", "directory", "pipe"])
+def test_a_recording_that_cannot_be_read_is_null_and_told(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    if kind == "directory":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    told: list[str] = []
+    for text, slot, expected in [
+        ('{"f": %s}' % TOKEN, recording(), b'{"f": null}'),
+        (f"f={TOKEN}", recording("form", literal=False), b"f="),
+    ]:
+        outgoing = fill(
+            request(text, slot),
+            CLIENT,
+            lambda reference: None if kind == "unknown" else path,
+            idempotency_key=None,
+            on_missing=lambda reference, reason: told.append(f"{reference}: {bool(reason)}"),
+        )
+        assert outgoing.body == expected
+    assert told == ["2026/11/23/out-7.wav: True"] * 2
+
+
+def test_a_recording_that_grows_is_sent_as_it_was_when_opened(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(b"abc")
+    outgoing = fill(request(TOKEN, recording()), CLIENT, lambda reference: path, idempotency_key=None)
+    path.write_bytes(b"abcdef")
+    assert everything(outgoing) == b'"YWJj"'
+
+
+def test_a_recording_that_shrinks_is_an_error_and_not_a_short_body(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(bytes(1000))
+    outgoing = fill(request(TOKEN, recording()), CLIENT, lambda reference: path, idempotency_key=None)
+    assert isinstance(outgoing.body, Composed)
+    path.write_bytes(b"")
+    with pytest.raises(ExchangeError, match=r"a\.wav became shorter"):
+        outgoing.body.read()
+    outgoing.body.close()
+
+
+def test_a_recording_is_not_taken_into_memory(tmp_path: Path) -> None:
+    """A sparse file of 8 GB is opened and its length is known at once; a piece is a piece."""
+    path = tmp_path / "long.wav"
+    path.touch()
+    os.truncate(path, 8_000_000_001)
+    outgoing = fill(request(TOKEN, recording()), CLIENT, lambda reference: path, idempotency_key=None)
+    assert isinstance(outgoing.body, Composed)
+    assert len(outgoing.body) == 10_666_666_668 + 2
+    assert outgoing.body.read(16384) == b'"'
+    assert outgoing.body.read(16384) == b"A" * 16384
+    outgoing.body.close()
+
+
+def test_files_are_closed_when_filling_fails_later(tmp_path: Path) -> None:
+    """An unclosed file would be a warning, which fails the test."""
+    (tmp_path / "one").write_bytes(b"one")
+    frozen = request(TOKEN + OTHER, recording(), Slot(OTHER, "api_key", "json"))
+    with pytest.raises(RenderError):
+        fill(frozen, replace(CLIENT, api_key=None), lambda reference: tmp_path / "one", idempotency_key=None)
+
+
+# What a person sees
+
+
+def test_masked_shows_where_secrets_and_recordings_stand_and_none_of_them() -> None:
+    client = replace(
+        CLIENT,
+        basic_auth=BasicAuth("user", Secret("basic-secret")),
+        api_key=ApiKey("header", "X-Api-Key", Secret("key-secret")),
+    )
+    frozen = request(
+        f'{{"k": "{OTHER}", "f": {TOKEN}}}',
+        Slot(OTHER, "api_key", "json"),
+        recording(),
+        Slot("vipexurl", "api_key", "url"),
+        url="https://b.example/cdr?key=vipexurl",
+    )
+    shown = masked(frozen, client)
+    assert shown.url == "https://b.example/cdr?key=********"
+    assert shown.headers == (
+        ("Content-Type", "application/json"),
+        ("User-Agent", f"vipex-bridge/{__version__}"),
+        ("Authorization", "********"),
+        ("X-Api-Key", "********"),
+    )
+    assert json.loads(shown.body or "") == {"k": "********", "f": "<recording out-7.wav, base64>"}
+    assert shown.slots == ()
+    assert "secret" not in repr(shown)
+
+
+def test_masked_leaves_a_get_without_a_body() -> None:
+    assert masked(request(None), CLIENT).body is None

@@ -1,0 +1,252 @@
+"""Finished calls: CDR rows in, complete calls built, rendered and committed to the outbox."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Protocol
+
+import structlog
+
+from vipex_bridge import recordings
+from vipex_bridge.bridge.telling import Telling, fresh_token, numbering_of, tariff_of
+from vipex_bridge.calls import testimony
+from vipex_bridge.calls.completion import Signs, is_complete
+from vipex_bridge.calls.document import CallDocument
+from vipex_bridge.calls.record import CallRecord
+from vipex_bridge.calls.rows import CdrRow
+from vipex_bridge.calls.tracker import Tracker
+from vipex_bridge.calls.tree import build, numbered, without_recording
+from vipex_bridge.calls.tree import recordings as recordings_of
+from vipex_bridge.cdr.poller import Polled
+from vipex_bridge.config.settings import Settings
+from vipex_bridge.errors import BridgeError, SourceError
+from vipex_bridge.store.store import Store
+
+log = structlog.get_logger()
+
+
+class CdrPoller(Protocol):
+    """What gives new rows; `None` in its place where no CDR source is configured."""
+
+    def poll(self) -> Polled: ...
+
+
+@dataclass(slots=True)
+class Pending:
+    """A call that is not told yet, and its signs of life."""
+
+    call_id: int
+    record: CallRecord | None = None
+    ended_at: float | None = None
+    last_row_at: float | None = None
+    rows: list[CdrRow] = field(default_factory=list)
+    complete_at: float | None = None
+    files: dict[str, recordings.FileState] = field(default_factory=dict)
+
+
+class Ending:
+    """Keeps the calls that are over but not told, and tells each when it is complete."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        tracker: Tracker,
+        store: Store,
+        telling: Telling,
+        poller: CdrPoller | None,
+        *,
+        ami_connected: Callable[[], bool],
+        wake: Callable[[str], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._tracker = tracker
+        self._store = store
+        self._telling = telling
+        self._poller = poller
+        self._ami_connected = ami_connected
+        self._wake = wake
+        self._clock = clock
+        self._pending: dict[int, Pending] = {}
+        self._source_is_well = True
+        self.late_rows = 0
+        self.reload(settings)
+
+    def reload(self, settings: Settings) -> None:
+        """Takes a new configuration; the CDR source itself needs a restart."""
+        self._settings = settings
+        self._numbering = numbering_of(settings.numbers)
+        self._tariff = tariff_of(settings.numbers)
+
+    def restore(self) -> None:
+        """Takes up where the last run left off: calls that were live, and calls not yet told."""
+        now = self._clock()
+        for stored in self._store.open_calls():
+            pending = self._pending.setdefault(stored.id, Pending(stored.id))
+            pending.rows = self._store.rows_of(stored.id)
+            pending.last_row_at = now if pending.rows else None
+            if stored.facts:
+                pending.record = CallRecord.from_dict(json.loads(stored.facts))
+            if stored.state == "ended":
+                pending.ended_at = now
+            elif pending.record is not None:
+                self._tracker.restore(pending.record)
+        if self._pending:
+            log.info("calls.restored", calls=len(self._pending))
+
+    def on_ended(self, call_id: int, record: CallRecord) -> None:
+        """AMI says that every channel of the call has hung up."""
+        pending = self._pending.setdefault(call_id, Pending(call_id))
+        pending.record = record
+        pending.ended_at = self._clock()
+
+    async def run(self) -> None:
+        """Polls and tells until cancelled."""
+        while True:
+            await self.step()
+            await asyncio.sleep(self._settings.cdr.poll_s if self._settings.cdr is not None else 1.0)
+
+    async def step(self) -> None:
+        """One round: the new rows, then the calls that are complete."""
+        try:
+            await self._take_rows()
+            for pending in [p for p in self._pending.values() if self._is_complete(p)]:
+                if await asyncio.to_thread(self._recordings_are_whole, pending):
+                    await self._tell(pending)
+        except SourceError as error:
+            if self._source_is_well:
+                log.error("cdr.source_failed", error=str(error))
+            self._source_is_well = False
+        except BridgeError as error:
+            log.error("calls.not_told_yet", error=str(error))
+
+    # -- rows -------------------------------------------------------------------------------
+
+    async def _take_rows(self) -> None:
+        if self._poller is None:
+            return
+        polled = await asyncio.to_thread(self._poller.poll)
+        if not self._source_is_well:
+            log.info("cdr.source_is_back")
+            self._source_is_well = True
+        known = [row for pending in self._pending.values() for row in pending.rows]
+        new_keys = {row.key for row in polled.rows}
+        groups = [
+            group
+            for group in testimony.groups([*known, *polled.rows])
+            if any(row.key in new_keys for row in group)
+        ]
+        await asyncio.to_thread(self._keep_rows, polled, groups)
+
+    def _keep_rows(self, polled: Polled, groups: list[list[CdrRow]]) -> None:
+        now = self._clock()
+        taken: list[tuple[int, list[CdrRow]]] = []
+        with self._store.write(now) as writer:
+            for group in groups:
+                call_id = writer.identify(testimony.keys(group), group[0].start or now)
+                if writer.add_rows(group, call_id):
+                    taken.append((call_id, group))
+            writer.move_cursor(polled.cursor)
+        for call_id, group in taken:
+            self._rows_arrived(call_id, group, now)
+
+    def _rows_arrived(self, call_id: int, group: list[CdrRow], now: float) -> None:
+        stored = self._store.call(call_id)
+        if stored is not None and stored.state in ("told", "ignored"):
+            self.late_rows += 1
+            log.warning("cdr.late_row", call=call_id, rows=len(group))
+            return
+        pending = self._pending.setdefault(call_id, Pending(call_id))
+        pending.rows = group
+        pending.last_row_at = now
+
+    # -- telling ----------------------------------------------------------------------------
+
+    def _is_complete(self, pending: Pending) -> bool:
+        cdr = self._settings.cdr
+        signs = Signs(live=self._is_live(pending), ended_at=pending.ended_at, last_row_at=pending.last_row_at)
+        settle_s = cdr.settle_s if cdr is not None else 3.0
+        return is_complete(signs, self._clock(), settle_s=settle_s, has_cdr=self._poller is not None)
+
+    def _is_live(self, pending: Pending) -> bool:
+        if not self._ami_connected():
+            return False
+        keys = testimony.keys(pending.rows)
+        if pending.record is not None:
+            keys.append(pending.record.key)
+        records = [self._tracker.call(key) for key in keys]
+        return any(record is not None and not record.is_over() for record in records)
+
+    def _document(self, pending: Pending) -> CallDocument | None:
+        record = pending.record
+        if record is None:
+            record = testimony.from_rows(pending.rows, self._numbering)
+        else:
+            testimony.add_rows(record, pending.rows, self._numbering)
+        return build(record, self._numbering, self._tariff.price)
+
+    def _recordings_are_whole(self, pending: Pending) -> bool:
+        """Whether every recording has stopped growing, or has been waited for long enough."""
+        now = self._clock()
+        if pending.complete_at is None:
+            pending.complete_at = now
+        options = self._settings.recordings
+        document = self._document(pending)
+        if options is None or document is None or now >= pending.complete_at + options.wait_s:
+            return True
+        whole = True
+        for name in recordings_of(document):
+            state = recordings.look(options.root, name, now)
+            whole = whole and recordings.settled(state, pending.files.get(name))
+            pending.files[name] = recordings.earlier_of(state, pending.files.get(name))
+        return whole
+
+    async def _tell(self, pending: Pending) -> None:
+        document = self._document(pending)
+        await asyncio.to_thread(self._commit, pending, document)
+        self._pending.pop(pending.call_id, None)
+        if pending.record is not None:
+            self._tracker.forget(pending.record.key)
+
+    def _commit(self, pending: Pending, document: CallDocument | None) -> None:
+        now = self._clock()
+        if document is None:
+            with self._store.write(now) as writer:
+                writer.close_call(pending.call_id, state="ignored")
+            return
+        document = self._without_unreadable(pending.call_id, document)
+        paths = recordings_of(document)
+        references = [fresh_token().removeprefix("vipex") for _ in paths]
+        with self._store.write(now) as writer:
+            leg_ids = writer.new_ids(len(document.all_legs))
+            document = numbered(document, pending.call_id, leg_ids, references)
+            for path, reference in zip(paths, references, strict=True):
+                writer.add_recording(reference, pending.call_id, path)
+            deliveries = self._telling.of_call(document, pending.call_id, now)
+            for delivery in deliveries:
+                writer.queue(delivery)
+            writer.tell(pending.call_id, document, json.dumps(asdict(document), default=str))
+        log.info(
+            "call.told",
+            call=pending.call_id,
+            direction=int(document.main.direction),
+            legs=len(document.legs),
+            clients=[delivery.client for delivery in deliveries],
+        )
+        for delivery in deliveries:
+            self._wake(delivery.client)
+
+    def _without_unreadable(self, call_id: int, document: CallDocument) -> CallDocument:
+        """The call with its recording fields null where the file cannot be had."""
+        options = self._settings.recordings
+        for path in recordings_of(document):
+            reason = "recordings are not configured (asterisk.recordings)"
+            if options is not None:
+                reason = recordings.trouble(options.root, path, options.max_size_bytes) or ""
+            if reason:
+                log.warning("recording.left_out", call=call_id, recording=path, reason=reason)
+                document = without_recording(document, path)
+        return document

@@ -1,0 +1,145 @@
+"""Live calls: events in, notifications committed to the outbox, the calls' records journalled."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from vipex_bridge.bridge.telling import Telling
+from vipex_bridge.calls.document import Notice
+from vipex_bridge.calls.events import CallEvent
+from vipex_bridge.calls.record import CallRecord
+from vipex_bridge.calls.tracker import Ended, Tracker
+from vipex_bridge.errors import BridgeError
+from vipex_bridge.store.store import Store
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Journalled:
+    """A record as it was when its batch closed."""
+
+    keys: list[str]
+    started_at: float
+    facts: str
+    is_over: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    notices: list[tuple[Notice, list[str]]]
+    records: list[_Journalled]
+    ended: list[str]
+
+
+class Live:
+    """Feeds the tracker in the event loop; commits in a thread, one batch after the other.
+
+    While one batch is being committed the next one gathers, so a burst costs few commits and a
+    quiet moment no waiting. `on_ended` gets the id and record of each call that is over.
+    """
+
+    def __init__(
+        self,
+        tracker: Tracker,
+        store: Store,
+        telling: Telling,
+        *,
+        on_ended: Callable[[int, CallRecord], None],
+        wake: Callable[[str], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._tracker = tracker
+        self._store = store
+        self._telling = telling
+        self._on_ended = on_ended
+        self._wake = wake
+        self._clock = clock
+        self._outputs: list[Notice | Ended] = []
+        self._something = asyncio.Event()
+        self.failed_events = 0
+
+    def on_events(self, events: list[CallEvent]) -> None:
+        """Takes the events of one read, in order. One bad event concerns only itself."""
+        for event in events:
+            try:
+                self._outputs.extend(self._tracker.feed(event))
+            except Exception:
+                self.failed_events += 1
+                log.exception("tracker.event_failed", event_type=type(event).__name__)
+        self._something.set()
+
+    async def run(self) -> None:
+        """Commits batches until cancelled; what was gathered by then is committed first."""
+        try:
+            while True:
+                await self._something.wait()
+                await self._flush()
+        finally:
+            await asyncio.shield(self._flush())
+
+    async def _flush(self) -> None:
+        self._something.clear()
+        batch = self._take()
+        if not batch.records and not batch.notices:
+            return
+        try:
+            ids = await asyncio.to_thread(self._commit, batch)
+        except BridgeError as error:
+            log.error("store.commit_failed", error=str(error), notices=len(batch.notices))
+            return
+        for key in batch.ended:
+            record = self._tracker.call(key)
+            if record is not None and record.is_over():
+                self._on_ended(ids[key], record)
+
+    def _take(self) -> _Batch:
+        outputs, self._outputs = self._outputs, []
+        records = self._tracker.touched()
+        notices = []
+        for output in outputs:
+            if isinstance(output, Notice):
+                record = self._tracker.call(output.call.key)
+                notices.append((output, record.keys() if record is not None else [output.call.key]))
+        ended = [output.key for output in outputs if isinstance(output, Ended)]
+        return _Batch(notices, [_journalled(record) for record in records], ended)
+
+    def _commit(self, batch: _Batch) -> dict[str, int]:
+        now = self._clock()
+        ids: dict[str, int] = {}
+        woken: set[str] = set()
+        with self._store.write(now) as writer:
+            for journalled in batch.records:
+                call_id = writer.identify(journalled.keys, journalled.started_at)
+                ids[journalled.keys[0]] = call_id
+                writer.save_call(
+                    call_id,
+                    state="ended" if journalled.is_over else "live",
+                    started_at=journalled.started_at,
+                    ended_at=now if journalled.is_over else None,
+                    facts=journalled.facts,
+                )
+            for notice, keys in batch.notices:
+                call_id = writer.identify(keys, notice.call.start_time)
+                log.info("call.notice", call=call_id, notice=notice.event, exten=notice.exten)
+                for delivery in self._telling.of_notice(notice, call_id, now):
+                    writer.queue(delivery)
+                    woken.add(delivery.client)
+        for client in woken:
+            self._wake(client)
+        return ids
+
+
+def _journalled(record: CallRecord) -> _Journalled:
+    return _Journalled(
+        keys=record.keys(),
+        started_at=min(channel.created for channel in record.channels.values()),
+        facts=json.dumps(record.to_dict(), ensure_ascii=False),
+        is_over=record.is_over(),
+    )

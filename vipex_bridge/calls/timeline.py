@@ -1,0 +1,54 @@
+"""A call's testimony as a time line that a person can read."""
+
+from __future__ import annotations
+
+from vipex_bridge.calls.numbering import Role
+from vipex_bridge.calls.record import CallRecord, Channel, Dial
+
+
+def timeline(record: CallRecord) -> list[tuple[float, str]]:
+    """What happened, in order of time: (epoch seconds, one line of text)."""
+    lines: list[tuple[float, str]] = []
+    root = record.root()
+    for channel in record.channels.values():
+        if channel.role is Role.LOCAL:
+            continue
+        if channel is root:
+            lines.append((channel.created, f"{_who(channel)} calls {channel.dialled or '(nothing dialled)'}"))
+        if channel.ended is not None:
+            cause = f", cause {channel.cause}" if channel.cause else ""
+            lines.append((channel.ended, f"{_who(channel)} hangs up{cause}"))
+    for dial in record.dials:
+        lines += _dial_lines(record, dial)
+    for talk in record.talks:
+        who = _who(record.channels[talk.channel])
+        lines.append((talk.start, f"{who} talks with the outside party"))
+        if talk.end is not None:
+            lines.append((talk.end, f"{who} stops talking with the outside party"))
+    for visit in record.queue_visits:
+        lines.append((visit.joined, f"enters queue {visit.queue}"))
+        if visit.left is not None:
+            lines.append((visit.left, f"leaves queue {visit.queue}"))
+    for noted in record.notes:
+        name = noted.name.removeprefix("VIPEX_").lower().replace("_", " ")
+        lines.append((noted.at, f"{name} is {noted.value}"))
+    return sorted(lines, key=lambda line: line[0])
+
+
+def _dial_lines(record: CallRecord, dial: Dial) -> list[tuple[float, str]]:
+    dest = record.channels.get(dial.dest)
+    if dest is None or dest.role is Role.LOCAL:
+        return []
+    through = f" from queue {dial.queue}" if dial.queue else ""
+    lines = [(dial.begin, f"{_who(dest)} is dialled{through}")]
+    if dial.ringing is not None:
+        lines.append((dial.ringing, f"{_who(dest)} rings"))
+    if dial.end is not None and dial.status:
+        lines.append((dial.end, f"the attempt at {_who(dest)} ends: {dial.status}"))
+    return lines
+
+
+def _who(channel: Channel) -> str:
+    if channel.role is Role.EXTENSION:
+        return f"extension {channel.extension}"
+    return f"{channel.number or 'a withheld number'} on {channel.name.rpartition('-')[0] or channel.name}"

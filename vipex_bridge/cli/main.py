@@ -1,0 +1,61 @@
+"""`vipex-bridge COMMAND`: arguments in, an exit code out (contract, section 1)."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib import import_module
+from typing import Any
+
+from vipex_bridge import __version__
+from vipex_bridge.errors import BridgeError, ConfigurationError
+
+COMMANDS = {
+    "run": "the daemon",
+    "check": "validate the configuration",
+    "render": "print the request a client would send",
+    "try": "send it, and print the answer",
+    "calls": "recent calls, or one call as JSON and as a time line",
+    "deliveries": "the delivery log",
+    "resend": "send deliveries again",
+    "receive": "a receiving server that shows each request",
+    "demo": "real calls on this machine, from Asterisk to a receiving server",
+}
+"""Each command is the module `NAME_command` of this package, with `add_arguments` and `run`."""
+
+DEFAULT_CONFIG = "/etc/vipex-bridge/config.yaml"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one command. 0 well, 1 failed, 2 wrong usage or configuration; errors are one line."""
+    parser = argparse.ArgumentParser(
+        prog="vipex-bridge", description="The bridge between an Asterisk PBX and HTTP REST servers."
+    )
+    parser.add_argument("--version", action="version", version=f"vipex-bridge {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=summary)
+        command.add_argument("--config", default=DEFAULT_CONFIG, metavar="FILE")
+        _module(name).add_arguments(command)
+    arguments = parser.parse_args(argv)
+    try:
+        return int(_module(arguments.command).run(arguments))
+    except ConfigurationError as error:
+        for fault in error.faults:
+            print(fault, file=sys.stderr)
+        return 2
+    except BridgeError as error:
+        print(f"vipex-bridge: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        return 0
+    except KeyboardInterrupt:
+        return 1
+
+
+def _module(name: str) -> Any:
+    return import_module(f"vipex_bridge.cli.{name}_command")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,71 @@
+"""`render CLIENT`: the exact request that a client would send, secrets masked."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from vipex_bridge.bridge.telling import fresh_token
+from vipex_bridge.cli.configuration import client_of, load_checked
+from vipex_bridge.config.settings import Client, Settings
+from vipex_bridge.deliver.fill import masked
+from vipex_bridge.errors import BridgeError
+from vipex_bridge.render.request import Request
+from vipex_bridge.render.requests import render
+from vipex_bridge.render.sample import sample_fields
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """CLIENT, and which call and event to render."""
+    parser.add_argument("client", metavar="CLIENT")
+    parser.add_argument(
+        "--event",
+        choices=["arrival", "dialplan", "ringing", "answer", "hangup"],
+        default="ringing",
+        help="of a notification (default: ringing)",
+    )
+    parser.add_argument("--call", metavar="FILE", help="the call as JSON, in the client documentation's fields")
+    parser.add_argument(
+        "--arg", action="append", default=[], metavar="KEY=VALUE", help="as the dialplan passes it"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prints the request."""
+    settings = load_checked(arguments.config)
+    client = client_of(settings, arguments.client)
+    print(shown(masked(request_of(settings, client, arguments), client)))
+    return 0
+
+
+def request_of(settings: Settings, client: Client, arguments: argparse.Namespace) -> Request:
+    """The request for the sample call, or for the call in `--call FILE`."""
+    event = {"notify": arguments.event, "lookup": "lookup", "call_end": "call_end"}[client.kind]
+    if arguments.call is None:
+        fields: Mapping[str, object] = sample_fields(client, event, settings.timezone)
+    else:
+        fields = _fields_in(Path(arguments.call))
+    args = dict(part.partition("=")[::2] for part in arguments.arg)
+    return render(client, fields, event, args, fresh_token)
+
+
+def shown(request: Request) -> str:
+    """The request as text: its line, its headers, its body."""
+    lines = [f"{request.method} {request.url}", *(f"{name}: {value}" for name, value in request.headers)]
+    if request.body is not None:
+        lines += ["", request.body]
+    return "\n".join(lines)
+
+
+def _fields_in(path: Path) -> Mapping[str, object]:
+    try:
+        fields = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise BridgeError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise BridgeError(f"{path}: is no JSON: {error}") from None
+    if not isinstance(fields, dict):
+        raise BridgeError(f"{path}: must hold one JSON object, a call in the documentation's fields")
+    return fields

@@ -1,0 +1,79 @@
+"""`try CLIENT`: sends the sample (or a given) request once and prints the answer."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+
+from vipex_bridge import recordings
+from vipex_bridge.cli import render_command
+from vipex_bridge.cli.configuration import client_of, load_checked
+from vipex_bridge.config.settings import Client, Settings
+from vipex_bridge.deliver.fill import fill, masked
+from vipex_bridge.deliver.http import HttpAnswer, Transport
+from vipex_bridge.errors import ExchangeError
+from vipex_bridge.lookup.exchange import Lookups
+from vipex_bridge.render.request import Request
+
+SHOWN_BYTES = 4_096
+MAX_BYTES = 1_048_576
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The same as `render`."""
+    render_command.add_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prints request and answer; 0 when the client would count it as a success."""
+    settings = load_checked(arguments.config)
+    client = client_of(settings, arguments.client)
+    request = render_command.request_of(settings, client, arguments)
+    print(render_command.shown(masked(request, client)), end="\n\n")
+    transport = Transport()
+    try:
+        if client.kind == "lookup":
+            return _look_up(client, request, transport)
+        return _send(settings, client, request, transport)
+    finally:
+        transport.close()
+
+
+def _look_up(client: Client, request: Request, transport: Transport) -> int:
+    lookups = Lookups(transport)
+    try:
+        result = asyncio.run(lookups.ask(client, request))
+    finally:
+        lookups.close()
+    if result.answer is not None:
+        print(_shown(result.answer), end="\n\n")
+    code = "" if result.http_code is None else result.http_code
+    print(f"VIPEX_STATUS={result.status}\nVIPEX_HTTP_CODE={code}")
+    for name, value in result.variables:
+        print(f"{name}={value}")
+    if result.detail:
+        print(f"({result.detail})")
+    return 0 if result.status in ("OK", "NOMATCH") else 1
+
+
+def _send(settings: Settings, client: Client, request: Request, transport: Transport) -> int:
+    root = settings.recordings.root if settings.recordings is not None else None
+    outgoing = fill(
+        request,
+        client,
+        lambda name: recordings.find(root, name) if root is not None else None,
+        idempotency_key=None,
+    )
+    try:
+        answer = transport.exchange(outgoing, tls=client.tls, timeout_s=client.timeout_s, max_bytes=MAX_BYTES)
+    except ExchangeError as error:
+        print(f"no answer: {error}")
+        return 1
+    print(_shown(answer))
+    return 0 if 200 <= answer.status < 300 else 1
+
+
+def _shown(answer: HttpAnswer) -> str:
+    body = answer.body[:SHOWN_BYTES].decode("utf-8", "replace")
+    headers = "\n".join(f"{name}: {value}" for name, value in answer.headers)
+    return f"HTTP {answer.status} after {answer.elapsed_s * 1000:.0f} ms\n{headers}\n\n{body}".rstrip()

@@ -1,0 +1,201 @@
+"""The configuration's keys: which there are, of what type, with which default (contract, section 2).
+
+The clients' keys are in `client_schema`; every check of a single value is in `values`.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+
+from vipex_bridge.config import presets, tables, values
+from vipex_bridge.config.settings import Secret, User
+
+SOURCE_SCHEMES = ("sqlite", "mysql", "mariadb", "postgresql", "csv")
+
+
+def one_or_list(value: object) -> object:
+    """A list as it is; a single value as a list of it."""
+    return value if isinstance(value, list) else [value]
+
+
+def nothing_as_empty(value: object) -> object:
+    """A section whose lines are all commented out is an empty one."""
+    return {} if value is None else value
+
+
+Text = Annotated[str, PlainValidator(values.text)]
+Line = Annotated[str, PlainValidator(values.line)]
+SecretText = Annotated[Secret, PlainValidator(values.secret)]
+Flag = Annotated[bool, PlainValidator(values.flag)]
+Seconds = Annotated[float, PlainValidator(values.duration)]
+SomeSeconds = Annotated[float, PlainValidator(values.positive_duration)]
+Size = Annotated[int, PlainValidator(values.size)]
+Listen = Annotated[tuple[str, int], PlainValidator(values.listen)]
+Url = Annotated[str, PlainValidator(values.url)]
+FilePath = Annotated[Path, PlainValidator(values.path)]
+SocketPath = Annotated[Path, PlainValidator(values.socket_path)]
+ExistingFile = Annotated[Path, PlainValidator(values.existing_file)]
+Regex = Annotated[re.Pattern[str], PlainValidator(values.pattern)]
+Zone = Annotated[ZoneInfo, PlainValidator(values.zone)]
+Globs = Annotated[tuple[Line, ...], BeforeValidator(one_or_list)]
+CdrColumn = Annotated[str, PlainValidator(values.known("column", presets.CDR_COLUMNS))]
+CelColumn = Annotated[str, PlainValidator(values.known("column", presets.CEL_COLUMNS))]
+SourceUrl = Annotated[
+    Secret,
+    PlainValidator(values.database_url(SOURCE_SCHEMES, f"must begin with {values.any_of(SOURCE_SCHEMES)}")),
+]
+StoreUrl = Annotated[
+    Secret,
+    PlainValidator(
+        values.database_url(("sqlite",), "this store is not supported yet: only sqlite:////path/to/file is")
+    ),
+]
+
+
+class Section(BaseModel):
+    """A mapping that knows its keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Ami(Section):
+    host: Line = "127.0.0.1"
+    port: Annotated[int, PlainValidator(values.whole(1, 65535))] = 5038
+    username: Line
+    secret: SecretText
+    tls: Flag = False
+
+
+class Agi(Section):
+    listen: Listen | None = ("127.0.0.1", 4573)
+    socket: SocketPath | None = Path("/run/vipex-bridge/agi.sock")
+
+
+class Cdr(Section):
+    source: SourceUrl
+    preset: Annotated[str, PlainValidator(values.choice(*presets.CDR_PRESETS))] | None = None
+    table: Line | None = None
+    columns: dict[CdrColumn, Line | None] = Field(default_factory=dict)
+    time_format: Line | None = None
+    poll: SomeSeconds = 1.0
+    settle: Seconds = 3.0
+
+    @field_validator("preset")
+    @classmethod
+    def _csv_for_csv(cls, preset: str | None, info: ValidationInfo) -> str | None:
+        is_csv = info.data.get("source", "").startswith("csv:")
+        if preset and "source" in info.data and (preset == "csv") != is_csv:
+            raise ValueError("the preset csv goes with a csv:// source, the others with a database")
+        return preset
+
+
+class Cel(Section):
+    source: SourceUrl
+    table: Line = presets.CEL_PRESET.table
+    columns: dict[CelColumn, Line | None] = Field(default_factory=dict)
+    time_format: Line = presets.CEL_PRESET.time_format
+    poll: SomeSeconds = 1.0
+
+
+class Recordings(Section):
+    root: FilePath
+    wait: Seconds = 30.0
+    max_size: Size = 100_000_000
+
+
+class Asterisk(Section):
+    ami: Ami | None = None
+    agi: Agi | None = Agi()
+    cdr: Cdr | None = None
+    cel: Cel | None = None
+    recordings: Recordings | None = None
+
+
+class UserEntry(Section):
+    """A user written in place."""
+
+    extension: Line
+    user_id: Line | None = None
+    user_number: Line | None = None
+    cost_location: Line | None = None
+
+
+class Nested(ValueError):
+    """Faults that a validation inside a value found; `model` is what it was validated against."""
+
+    def __init__(self, model: object, error: ValidationError) -> None:
+        super().__init__(str(error))
+        self.model = model
+        self.error = error
+
+
+_USER_LIST = TypeAdapter(list[UserEntry])
+
+
+def _users(value: object) -> tables.Users:
+    """Users from a CSV file's name or from the list in place."""
+    if isinstance(value, str):
+        return tables.read_users(values.path(value))
+    if isinstance(value, dict) and "sql" in value:
+        raise ValueError("users by SQL are not supported yet: name a CSV file, or write a list in place")
+    if not isinstance(value, list):
+        what = values.type_of(value)
+        raise ValueError(f"must be a CSV file's name or a list of users, not {what}")  # noqa: TRY004
+    try:
+        entries = _USER_LIST.validate_python(value)
+    except ValidationError as error:
+        raise Nested(list[UserEntry], error) from None
+    rows: dict[str, User] = {}
+    for entry in entries:
+        if entry.extension in rows:
+            raise ValueError(f"the extension {values.ascii_quoted(entry.extension)} stands here twice")
+        ident = tables.user_id(entry.user_id or "")
+        rows[entry.extension] = User(entry.extension, ident, entry.user_number, entry.cost_location)
+    return tables.Users(rows)
+
+
+def _tariff(value: object) -> tables.Tariff:
+    return tables.read_tariff(values.path(value))
+
+
+class Numbers(Section):
+    trunks: Globs = ()
+    extensions: Regex = re.compile(r"^\d{2,4}$")
+    users: Annotated[tables.Users, PlainValidator(_users)] = tables.Users()
+    forward_is_answer: Flag = True
+    tariff: Annotated[tables.Tariff, PlainValidator(_tariff)] = tables.Tariff()
+
+
+class Http(Section):
+    listen: Listen = ("127.0.0.1", 8080)
+    tokens: Annotated[tuple[SecretText, ...], BeforeValidator(one_or_list)] = ()
+    recordings_url: Url | None = None
+
+
+class Document(Section):
+    """The whole file. Clients are checked one by one (`client_schema`)."""
+
+    include: Annotated[tuple[Line, ...], BeforeValidator(one_or_list)] = ()
+    node: Line | None = None
+    timezone: Zone | None = None
+    asterisk: Annotated[Asterisk, BeforeValidator(nothing_as_empty)] = Asterisk()
+    numbers: Annotated[Numbers, BeforeValidator(nothing_as_empty)] = Numbers()
+    store: StoreUrl = Secret("sqlite:////var/lib/vipex-bridge/state.db")
+    retention: SomeSeconds = 30 * 86400.0
+    http: Http | None = None
+    clients: Annotated[dict[str, Any], BeforeValidator(nothing_as_empty)] = Field(default_factory=dict)

@@ -1,0 +1,166 @@
+"""The daemon: wiring and lifetimes, no logic."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import structlog
+
+from vipex_bridge import __version__, recordings
+from vipex_bridge.agi.server import AgiServer
+from vipex_bridge.ami.session import Session
+from vipex_bridge.bridge import systemd
+from vipex_bridge.bridge.answering import Answering
+from vipex_bridge.bridge.ending import Ending
+from vipex_bridge.bridge.live import Live
+from vipex_bridge.bridge.telling import Telling, numbering_of
+from vipex_bridge.calls.tracker import Tracker
+from vipex_bridge.cdr.poller import Poller
+from vipex_bridge.config.settings import Settings
+from vipex_bridge.deliver.http import Transport
+from vipex_bridge.deliver.worker import Deliveries
+from vipex_bridge.errors import ConfigurationError
+from vipex_bridge.lookup.exchange import Lookups
+from vipex_bridge.store.store import Store
+
+log = structlog.get_logger()
+
+STOP_WITHIN_S = 4.0
+"""What running exchanges get at a stop; with the rest it stays under the contract's 5 s."""
+RETIRE_EVERY_S = 600.0
+
+
+class Daemon:
+    """One bridge: built from settings, run until told to stop, reloadable while it runs."""
+
+    def __init__(self, settings: Settings, reread: Callable[[], Settings]) -> None:
+        self._settings = settings
+        self._reread = reread
+        self._stopping = asyncio.Event()
+        self._store = Store(settings.store.reveal(), settings.node)
+        self._transport = Transport()
+        numbering = numbering_of(settings.numbers)
+        self._tracker = Tracker(numbering)
+        self._telling = Telling(settings)
+        self._deliveries = Deliveries(
+            self._store, settings, self._transport, find_recording=self._find_recording
+        )
+        self._session: Session | None = None
+        self._ending = Ending(
+            settings,
+            self._tracker,
+            self._store,
+            self._telling,
+            self._poller(),
+            ami_connected=lambda: self._session is not None and self._session.connected,
+            wake=self._deliveries.wake,
+        )
+        self._live = Live(
+            self._tracker,
+            self._store,
+            self._telling,
+            on_ended=self._ending.on_ended,
+            wake=self._deliveries.wake,
+        )
+        self._lookups = Lookups(self._transport)
+        self._answering = Answering(
+            settings,
+            self._tracker,
+            self._store,
+            self._telling,
+            self._lookups,
+            numbering=numbering,
+            wake=self._deliveries.wake,
+        )
+
+    async def run(self) -> None:
+        """Runs until SIGTERM or SIGINT; everything that was committed goes on at the next start."""
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(16, thread_name_prefix="bridge"))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
+        self._ending.restore()
+        agi = AgiServer(self._settings.agi, self._answering)
+        await agi.start()
+        self._deliveries.start()
+        tasks = self._tasks()
+        systemd.ready(f"vipex-bridge {__version__}, node {self._settings.node}")
+        log.info("bridge.started", version=__version__, node=self._settings.node, pid=os.getpid())
+        try:
+            await self._until_stopped(tasks)
+        finally:
+            systemd.stopping()
+            await self._stop(agi, tasks)
+            log.info("bridge.stopped")
+
+    def _tasks(self) -> list[asyncio.Task[None]]:
+        running = {"live": self._live.run(), "ending": self._ending.run(), "retention": self._retire()}
+        if self._settings.ami is not None:
+            self._session = Session(self._settings.ami, self._live.on_events)
+            running["ami"] = self._session.run()
+        watchdog_s = systemd.watchdog_interval_s()
+        if watchdog_s is not None:
+            running["watchdog"] = self._pet(watchdog_s)
+        return [asyncio.create_task(work, name=name) for name, work in running.items()]
+
+    async def _until_stopped(self, tasks: list[asyncio.Task[None]]) -> None:
+        stop = asyncio.create_task(self._stopping.wait(), name="stop")
+        done, _ = await asyncio.wait([stop, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        for task in done:
+            if task is not stop:
+                log.critical("bridge.task_ended", task=task.get_name())
+                task.result()
+
+    async def _stop(self, agi: AgiServer, tasks: list[asyncio.Task[None]]) -> None:
+        await agi.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.to_thread(self._deliveries.close, STOP_WITHIN_S)
+        self._lookups.close()
+        self._transport.close()
+        self._store.close()
+
+    def _reload(self) -> None:
+        systemd.reloading()
+        try:
+            settings = self._reread()
+        except ConfigurationError as error:
+            for fault in error.faults:
+                log.error("configuration.refused", fault=str(fault))
+        else:
+            self._settings = settings
+            numbering = numbering_of(settings.numbers)
+            self._tracker.renumber(numbering)
+            self._telling.reload(settings)
+            self._ending.reload(settings)
+            self._answering.reload(settings, numbering)
+            self._deliveries.reload(settings)
+            log.info("configuration.reloaded", clients=len(settings.clients))
+        systemd.ready("reloaded")
+
+    async def _retire(self) -> None:
+        while True:
+            await asyncio.to_thread(self._store.retire, self._settings.retention_s)
+            await asyncio.sleep(RETIRE_EVERY_S)
+
+    async def _pet(self, interval_s: float) -> None:
+        while True:
+            systemd.pet()
+            await asyncio.sleep(interval_s / 2)
+
+    def _poller(self) -> Poller | None:
+        if self._settings.cdr is None:
+            return None
+        return Poller(self._settings.cdr, self._settings.timezone, self._store.cursor())
+
+    def _find_recording(self, name: str) -> Path | None:
+        options = self._settings.recordings
+        return recordings.find(options.root, name) if options is not None else None

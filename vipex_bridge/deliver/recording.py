@@ -1,0 +1,100 @@
+"""A recording as base64, read from its file piece by piece: a call of hours takes no memory."""
+
+from __future__ import annotations
+
+import base64
+import os
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from vipex_bridge.errors import ExchangeError
+
+_PIECE_BYTES = 48 * 1024
+"""A multiple of 3, so that base64 of the pieces is base64 of the whole: no padding in between."""
+
+
+class Base64File:
+    """The content of one regular file as base64, written by `write` (base64 text -> the body's bytes).
+
+    Its length is that of the opened file at the time it was opened. Raises OSError when it cannot be
+    opened or is no regular file.
+    """
+
+    def __init__(self, path: Path, write: Callable[[bytes], bytes], *, grows: bool) -> None:
+        """`grows`: `write` gives more bytes than it takes, how many depends on the content."""
+        # A pipe put where a recording belongs must not hold us until somebody writes to it.
+        self._file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0)
+        self._write = write
+        self._path = path
+        try:
+            about = os.fstat(self._file.fileno())
+            if not stat.S_ISREG(about.st_mode):
+                raise OSError(f"{path} is no regular file")
+            self._size = about.st_size
+            self._length = sum(map(len, self.pieces())) if grows else (self._size + 2) // 3 * 4
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __len__(self) -> int:
+        return self._length
+
+    def pieces(self) -> Iterator[bytes]:
+        """The whole, from the start, in pieces of about 64 KiB.
+
+        Raises ExchangeError when the file has become shorter, or can no longer be read.
+        """
+        at = 0
+        while at < self._size:
+            wanted = min(_PIECE_BYTES, self._size - at)
+            try:
+                data = os.pread(self._file.fileno(), wanted, at)
+            except OSError as error:
+                raise ExchangeError(f"recording {self._path.name} cannot be read: {error.strerror}") from None
+            if len(data) < wanted:
+                raise ExchangeError(f"recording {self._path.name} became shorter while it was sent")
+            at += wanted
+            yield self._write(base64.b64encode(data))
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class Composed:
+    """A body of texts and recordings, one after the other: a SizedReader (deliver/http.py)."""
+
+    def __init__(self, parts: list[bytes | Base64File]) -> None:
+        self._parts = parts
+        self._pieces = self._all()
+        self._rest = memoryview(b"")
+
+    def __len__(self) -> int:
+        return sum(map(len, self._parts))
+
+    def read(self, amount: int = -1, /) -> bytes:
+        """At most `amount` bytes, b'' at the end; everything that is left when negative."""
+        if amount < 0:
+            rest = bytes(self._rest) + b"".join(self._pieces)
+            self._rest = memoryview(b"")
+            return rest
+        while not self._rest:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return b""
+            self._rest = memoryview(piece)
+        taken, self._rest = self._rest[:amount], self._rest[amount:]
+        return bytes(taken)
+
+    def close(self) -> None:
+        """Close the files; may be called again."""
+        for part in self._parts:
+            if isinstance(part, Base64File):
+                part.close()
+
+    def _all(self) -> Iterator[bytes]:
+        for part in self._parts:
+            if isinstance(part, bytes):
+                yield part
+            else:
+                yield from part.pieces()

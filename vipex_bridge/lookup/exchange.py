@@ -1,0 +1,230 @@
+"""Lookups: the question to the server while the caller waits, inside one deadline.
+
+Each exchange runs in a thread of its own, at most `MAX_THREADS` at once. The caller's side is
+asynchronous and never waits for such a thread beyond the deadline: a thread that is held up by resolving
+a name, which nothing can break off, is left behind and gives its place back when it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+import structlog
+
+from vipex_bridge.config.settings import Client
+from vipex_bridge.deliver.fill import fill
+from vipex_bridge.deliver.http import HttpAnswer, Transport
+from vipex_bridge.errors import BadAnswer, BridgeError, TimedOut
+from vipex_bridge.lookup.breaker import CircuitBreaker
+from vipex_bridge.lookup.cache import AnswerCache, key
+from vipex_bridge.lookup.mapping import MAX_BODY_BYTES, map_answer
+from vipex_bridge.lookup.result import LookupResult, unasked
+from vipex_bridge.lookup.values import Mismatch
+from vipex_bridge.render.request import Request
+
+__all__ = ["Lookups", "unasked"]
+
+MAX_THREADS = 64
+GRACE_S = 0.03
+"""What the thread gets beyond the deadline to say by itself why there is no answer."""
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What one try, or all of them, came to."""
+
+    result: LookupResult
+    mismatches: tuple[Mismatch, ...] = ()
+    next_url: bool = False
+    """Another server may do better."""
+
+
+class Lookups:
+    """Asks the servers of lookup clients. For one event loop; `clock` is for caches and breakers."""
+
+    def __init__(self, transport: Transport, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._transport = transport
+        self._clock = clock
+        self._cache = AnswerCache()
+        self._breakers: dict[str, tuple[Client, CircuitBreaker]] = {}
+        self._places = asyncio.Semaphore(MAX_THREADS)
+        self._closed = False
+
+    async def ask(self, client: Client, request: Request) -> LookupResult:
+        """Give the server's answer as channel variables, or the reason why there is none.
+
+        Returns within `client.timeout_s` and a few hundredths of a second, whatever happens; at once
+        when cancelled (the caller hung up). Raises nothing else.
+        """
+        started = self._clock()
+        if self._closed:
+            return unasked(client, "UNAVAILABLE", "the bridge is stopping")
+        asked = key(client, request)
+        cached = self._cache.fresh(asked, started)
+        if cached is not None:
+            return replace(cached, elapsed_s=self._clock() - started, detail="from the cache")
+        breaker = self._breaker(client)
+        if not breaker.admits(started):
+            result = unasked(client, "OPEN", "not asked: the client has failed too often in a row")
+        else:
+            try:
+                result = await self._in_time(client, request)
+            except BaseException:
+                breaker.abandoned()
+                raise
+            now = self._clock()
+            if result.status in ("OK", "NOMATCH"):
+                breaker.succeeded()
+                self._cache.keep(asked, result, now)
+            else:
+                breaker.failed(now)
+        if result.status not in ("OK", "NOMATCH"):
+            older = self._cache.stale(asked, self._clock())
+            if older is not None:
+                detail = f"an answer {older[1]:.0f} s old, as now: {result.status} {result.detail}"
+                result = replace(older[0], detail=detail)
+        return replace(result, elapsed_s=self._clock() - started)
+
+    def close(self) -> None:
+        """Ask no more; what is under way ends within its own deadline."""
+        self._closed = True
+
+    def _breaker(self, client: Client) -> CircuitBreaker:
+        """The client's breaker; a new one when the client has been configured anew."""
+        known = self._breakers.get(client.name)
+        if known is None or known[0] != client:
+            known = self._breakers[client.name] = (client, CircuitBreaker(client.lookup.breaker))
+        return known[1]
+
+    async def _in_time(self, client: Client, request: Request) -> LookupResult:
+        ends_at = time.monotonic() + client.timeout_s
+        try:
+            async with asyncio.timeout(client.timeout_s + GRACE_S):
+                await self._places.acquire()
+                outcome = await self._in_thread(client, request, ends_at)
+        except TimeoutError:
+            return unasked(client, "TIMEOUT", f"no answer within {client.timeout_s:g} s")
+        for mismatch in outcome.mismatches:
+            _log.warning(
+                "lookup.mismatch",
+                client=client.name,
+                variable=mismatch.variable,
+                why=mismatch.why,
+                length=mismatch.length,
+            )
+        return outcome.result
+
+    def _in_thread(self, client: Client, request: Request, ends_at: float) -> asyncio.Future[_Outcome]:
+        """Ask in a thread that holds the place just taken, and gives it back when it ends."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[_Outcome] = loop.create_future()
+
+        def ended(outcome: _Outcome) -> None:
+            self._places.release()
+            if not future.done():
+                future.set_result(outcome)
+
+        def run() -> None:
+            try:
+                outcome = _ask_all(self._transport, client, request, ends_at)
+            except Exception as error:  # noqa: BLE001 - the top of a thread
+                _log.exception("lookup.broke", client=client.name)
+                outcome = _Outcome(unasked(client, "BADRESPONSE", f"{type(error).__name__} in the bridge"))
+            try:
+                loop.call_soon_threadsafe(ended, outcome)
+            except RuntimeError:
+                _log.info("lookup.left_behind", client=client.name)
+
+        try:
+            threading.Thread(target=run, name=f"lookup-{client.name}", daemon=True).start()
+        except RuntimeError:
+            ended(_Outcome(unasked(client, "UNREACHABLE", "no more threads: raise the limit of the service")))
+        return future
+
+
+def _ask_all(transport: Transport, client: Client, request: Request, ends_at: float) -> _Outcome:
+    """Try the client's URL, then its fallbacks, each with an equal share of the time that is left."""
+    urls = [request.url, *(_moved(request.url, client.url, other) for other in client.lookup.fallback_urls)]
+    details: list[str] = []
+    for index, url in enumerate(urls):
+        share_s = (ends_at - time.monotonic()) / (len(urls) - index)
+        outcome = _ask_one(transport, client, replace(request, url=url), max(share_s, 0.0))
+        if outcome.result.detail:
+            details.append(outcome.result.detail)
+        if not outcome.next_url:
+            break
+    return replace(outcome, result=replace(outcome.result, detail="; ".join(details)))
+
+
+def _ask_one(transport: Transport, client: Client, request: Request, timeout_s: float) -> _Outcome:
+    try:
+        outgoing = fill(request, client, lambda reference: None, idempotency_key=None)
+        answer = transport.exchange(outgoing, tls=client.tls, timeout_s=timeout_s, max_bytes=MAX_BODY_BYTES)
+    except BridgeError as error:
+        return _Outcome(unasked(client, _status_of(error), str(error)), next_url=True)
+    return _judged(client, answer, _shown(request.url))
+
+
+def _status_of(error: BridgeError) -> str:
+    match error:
+        case TimedOut():
+            return "TIMEOUT"
+        case BadAnswer():
+            return "BADRESPONSE"
+    return "UNREACHABLE"
+
+
+def _judged(client: Client, answer: HttpAnswer, where: str) -> _Outcome:
+    """The statuses of the contract, section 3, for an answer that came whole."""
+
+    def refused(status: str, detail: str, next_url: bool = False) -> _Outcome:
+        result = replace(
+            unasked(client, status, f"{where}: {detail}"), http_code=answer.status, answer=answer
+        )
+        return _Outcome(result, next_url=next_url)
+
+    if answer.status in (204, 404):
+        return refused("NOMATCH", f"HTTP {answer.status}")
+    if not 200 <= answer.status < 300:
+        return refused("HTTPERROR", f"HTTP {answer.status}", next_url=answer.status >= 500)
+    try:
+        mapped = map_answer(client.lookup, answer.header("Content-Type"), answer.body)
+    except BadAnswer as error:
+        return refused("BADRESPONSE", str(error), next_url=True)
+    served = mapped.mapped > 0 or not client.lookup.set
+    result = LookupResult(
+        status="OK" if served else "NOMATCH",
+        http_code=answer.status,
+        variables=mapped.variables,
+        detail="" if served else f"{where}: nothing in the answer could be mapped",
+        answer=answer,
+    )
+    return _Outcome(result, mapped.mismatches)
+
+
+def _moved(url: str, own: str, other: str) -> str:
+    """`url`, which is `own` with something appended, with `other` in the place of `own`.
+
+    What is appended begins with `?` or `&`; it goes on with the one that `other` needs.
+    """
+    own, other = own.partition("#")[0], other.partition("#")[0]
+    appended = url.removeprefix(own) if url.startswith(own) else ""
+    if not appended:
+        return other
+    if appended[0] in "?&":
+        appended = appended[1:]
+    if not appended or other.endswith(("?", "&")):
+        return other + appended
+    return f"{other}{'&' if '?' in other else '?'}{appended}"
+
+
+def _shown(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.hostname}{parts.path[:120]}"
