@@ -216,7 +216,7 @@ def test_bodies_of_other_kinds_are_shown_as_what_they_are() -> None:
         b"a=x+y&monitor_file=UklGRAAA", "application/x-www-form-urlencoded"
     )
     assert "UklGR… (6 bytes)" in _shown(b"monitor_file=UklGRAAA", "application/x-www-form-urlencoded")
-    assert "\n<a>\n  é\n" in _shown("<a>\n  é</a>".encode(), "text/xml")
+    assert "\n<a>\n  é</a>\n" in _shown("<a>\n  é</a>".encode(), "text/xml")
     assert "(no valid JSON" in _shown(b'{"a": }')
     assert "(2 bytes that are no UTF-8)" in _shown(b"\xff\xfe")
     assert "… (1,000 more characters)" in _shown(b"x" * 5000, "text/plain")

@@ -47,7 +47,7 @@ _NOT_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]")
 _FRAMING = frozenset({"content-length", "transfer-encoding", "connection"})
 
 # urllib3 warns with whole URLs, and these hold API keys; every failure is ours to report anyway.
-logging.getLogger("urllib3").propagate = False
+logging.getLogger("urllib3").setLevel(logging.CRITICAL + 1)
 
 
 @runtime_checkable

@@ -14,7 +14,7 @@ from vipex_bridge.render.escape import escape
 from vipex_bridge.render.fields import chosen_parts
 from vipex_bridge.render.request import Request
 from vipex_bridge.render.slots import Mark, Slots, dumps, marked
-from vipex_bridge.render.templates import fill_in, place_of
+from vipex_bridge.render.templates import NO_DEFAULT_XML, NO_OTHER_CHARSET, fill_in, place_of, sends_utf8
 
 _URL_KEEPS = "!$%&'()*+,-./:;=?@[]_~"
 """What stays as it is in a query template's own text; anything else is percent-encoded."""
@@ -77,7 +77,7 @@ def _body(
             pairs.append(f"{escape(key.name, 'form')}={Mark(slots, 'api_key', 'form')}")
         return "&".join(pairs)
     if place == "xml":
-        raise RenderError(f"{client.content_type} has no default format: write a `body` template")
+        raise RenderError(NO_DEFAULT_XML)
     document = {name: marked(value, slots, "json") for name, value in values.items()}
     if key:
         document[key.name] = Mark(slots, "api_key", "json")
@@ -125,9 +125,7 @@ def _headers(client: Client, *, with_body: bool) -> tuple[tuple[str, str], ...]:
 
 
 def _content_type(content_type: str) -> str:
-    parameters = content_type.lower().partition(";")[2].replace(" ", "").replace('"', "")
-    if "charset=" in parameters:
-        if "charset=utf-8" not in parameters:
-            raise RenderError(f"{content_type}: bodies are sent as UTF-8, name no other charset")
-        return content_type
-    return content_type if place_of(content_type) in ("json", "form") else f"{content_type}; charset=utf-8"
+    if not sends_utf8(content_type):
+        raise RenderError(NO_OTHER_CHARSET)
+    bare = "charset=" in content_type.lower() or place_of(content_type) in ("json", "form")
+    return content_type if bare else f"{content_type}; charset=utf-8"

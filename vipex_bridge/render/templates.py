@@ -39,6 +39,9 @@ from vipex_bridge.render.slots import Mark, Slots, dumps, marked
 MAX_CHARACTERS = 1_048_576
 """The most that one template may give: 1 Mi characters, recordings not counted."""
 
+NO_OTHER_CHARSET = "bodies are sent as UTF-8: name no other charset"
+NO_DEFAULT_XML = "there is no default format for XML: write a `body` template"
+
 _FILE = "<template>"
 _SLOTS = "slots of this rendering"
 """No template can write this name."""
@@ -83,6 +86,12 @@ def place_of(content_type: str) -> str:
     return "form" if media_type == "application/x-www-form-urlencoded" else "text"
 
 
+def sends_utf8(content_type: str) -> bool:
+    """Whether a content type names no other charset than the one that bodies are sent in."""
+    parameters = content_type.lower().partition(";")[2].replace(" ", "").replace('"', "")
+    return "charset=" not in parameters or "charset=utf-8" in parameters
+
+
 def fill_in(
     source: str, place: str, kind: str, fields: Mapping[str, object], event: str | None,
     args: Mapping[str, str], slots: Slots,
@@ -121,6 +130,10 @@ def faults(client: Client) -> list[tuple[str, str]]:
     body must then parse.
     """
     found: list[tuple[str, str]] = []
+    if client.method == "POST" and not sends_utf8(client.content_type):
+        found.append(("content_type", NO_OTHER_CHARSET))
+    if client.method == "POST" and client.body is None and place_of(client.content_type) == "xml":
+        found.append(("body", NO_DEFAULT_XML))
     events = sorted(client.on | {"dialplan"}) if client.kind == "notify" else [client.kind]
     for key, source, place in (
         ("query", client.query, "url"),

@@ -128,8 +128,8 @@ def test_an_api_key_in_a_body_reads_back_as_itself_whatever_it_is(secret: str) -
     def body_of(text: str, slot: Slot) -> str:
         return everything(fill(request(text, slot), client, nothing, idempotency_key=None)).decode()
 
-    assert json.loads(body_of('{"k": "%s"}' % TOKEN, Slot(TOKEN, "api_key", "json")))["k"] == secret
-    assert json.loads(body_of('{"k": %s}' % TOKEN, Slot(TOKEN, "api_key", "json", True)))["k"] == secret
+    assert json.loads(body_of(f'{{"k": "{TOKEN}"}}', Slot(TOKEN, "api_key", "json")))["k"] == secret
+    assert json.loads(body_of(f'{{"k": {TOKEN}}}', Slot(TOKEN, "api_key", "json", True)))["k"] == secret
     assert parse_qs(body_of(f"k={TOKEN}", Slot(TOKEN, "api_key", "form")), strict_parsing=True) == {
         "k": [secret]
     }
@@ -150,7 +150,7 @@ def test_a_changed_api_key_serves_an_old_delivery_and_a_removed_one_is_named() -
 def test_a_recording_is_base64_of_its_file_in_a_body_of_known_length(size: int, tmp_path: Path) -> None:
     sound = os.urandom(size)
     (tmp_path / "a.wav").write_bytes(sound)
-    frozen = request('{"f": %s, "n": "x"}' % TOKEN, recording())
+    frozen = request(f'{{"f": {TOKEN}, "n": "x"}}', recording())
     outgoing = fill(frozen, CLIENT, lambda reference: tmp_path / "a.wav", idempotency_key=None)
     assert isinstance(outgoing.body, Composed)
     assert json.loads(everything(outgoing)) == {"f": base64.b64encode(sound).decode(), "n": "x"}
@@ -192,7 +192,7 @@ def test_a_recording_that_cannot_be_read_is_null_and_told(kind: str, tmp_path: P
         os.mkfifo(path)
     told: list[str] = []
     for text, slot, expected in [
-        ('{"f": %s}' % TOKEN, recording(), b'{"f": null}'),
+        (f'{{"f": {TOKEN}}}', recording(), b'{"f": null}'),
         (f"f={TOKEN}", recording("form", literal=False), b"f="),
     ]:
         outgoing = fill(

@@ -25,7 +25,8 @@ BREAKERS = (
     '"', "\\", "\\\"", '", "admin": true, "x": "', "'", "<", "]]>", "-->", "&", "&amp;",
     "\r\n\r\nGET / HTTP/1.1", "#", "?", "/../", "@evil.example", "://evil.example/", "%00", "{{ 7 * 7 }}",
     "{% raw %}", "\x00", "\x01", "\x02", "\x03", "\x04", "\x05", "\x1b[2J", "\ud800", "\udfff", "\u2028",
-    "\ufffe", "\U0001f4de", "1, \"x\": 2", "null", ",", "],[", "}", " OR 1=1", "é", "\t", "\n", "\r", "\x7f", "\x85",
+    "\ufffe", "\U0001f4de", "1, \"x\": 2", "null", ",", "],[", "}", " OR 1=1", "é",
+    "\t", "\n", "\r", "\x7f", "\x85",
 )  # fmt: skip
 HOSTILE = st.one_of(
     st.lists(st.sampled_from(BREAKERS), max_size=6).map("".join),

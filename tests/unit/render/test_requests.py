@@ -206,7 +206,7 @@ def test_configured_headers_are_sent_and_a_content_type_of_theirs_wins() -> None
     [
         (replace(NOTIFY, headers=(("X-A", "a\r\nX-B: b"),)), "line break"),
         (replace(NOTIFY, headers=(("X-A", "\u0171"),)), "Latin-1"),
-        (replace(NOTIFY, content_type="text/xml"), "has no default format"),
+        (replace(NOTIFY, content_type="text/xml"), "no default format"),
         (replace(NOTIFY, content_type="text/plain; charset=iso-8859-2"), "UTF-8"),
     ],
 )

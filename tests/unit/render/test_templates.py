@@ -132,6 +132,12 @@ def test_check_finds_nothing_in_templates_that_work() -> None:
     assert faults(NOTIFY) == []
 
 
+def test_check_finds_a_content_type_that_nothing_can_be_sent_as() -> None:
+    assert [key for key, _ in faults(replace(NOTIFY, content_type="text/xml"))] == ["body"]
+    charset = "text/plain; charset=iso-8859-2"
+    assert [key for key, _ in faults(replace(NOTIFY, content_type=charset))] == ["content_type"]
+
+
 def test_check_asks_for_the_key_that_a_template_inserts() -> None:
     assert faults(replace(NOTIFY, query="k={{ api_key }}")) == [
         ("query", "api_key is inserted, but the client has none: add `api_key`")

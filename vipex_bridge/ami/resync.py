@@ -1,0 +1,137 @@
+"""After a log-in: what Asterisk answers about itself, put among its events in stream order. No I/O.
+
+One `Resync` lives as long as one connection. The session asks for CoreStatus and CoreShowChannels and
+names the two actions to `expect`; every message that is received goes through `take`.
+
+1. Events are held until CoreStatus is answered, so that `ServerStarted` comes before any of them.
+2. `LiveChannels` stands where the list is complete, and is exact for that place in the stream: the rows
+   Asterisk listed, and the channels created meanwhile, without those hung up meanwhile. So whoever
+   follows the events may end every channel that is not in it and adopt every one that is, whatever
+   the clocks say. Its `at` is the list's end by Asterisk's clock.
+3. Asterisk answers in order: a Pong that comes after `expect` means that CoreStatus will not be answered.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vipex_bridge.ami.framing import Message
+from vipex_bridge.ami.translate import snapshot, translate
+from vipex_bridge.calls import events as ev
+from vipex_bridge.errors import AmiError
+
+_BOOTING = ("1969-", "1970-")
+"""CoreStartupDate of an Asterisk that has not fully booted yet: the epoch, in its time zone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An action that Asterisk did not carry out, and what it said."""
+
+    action: str
+    reason: str
+
+
+class Resync:
+    """`started` is when Asterisk had started as last seen ('' if unknown), in its own words.
+
+    After a CoreStatus answer `started` is the present one.
+    """
+
+    def __init__(self, started: str) -> None:
+        self.started = started
+        self.clock_offset_s = 0.0
+        """Asterisk's clock minus ours, from its last Pong; it times what has no `Timestamp`."""
+        self.is_open = False
+        """Events flow: nothing is held any more."""
+        self.lacks_timestamps = False
+        """An event of a call came without `Timestamp`: `timestampevents` is off in manager.conf."""
+        self.refusals: list[Refusal] = []
+        self.malformed: list[str] = []
+        """What was wrong with messages that were skipped; the session takes and clears these lists."""
+        self._status_id = self._channels_id = ""
+        self._held: list[ev.CallEvent] = []
+        self._listed: dict[str, ev.ChannelSnapshot] | None = {}
+        self._hung_up: set[str] = set()
+
+    def expect(self, status_id: str, channels_id: str) -> None:
+        """Names the actions CoreStatus and CoreShowChannels by their ActionID, before any answer."""
+        self._status_id, self._channels_id = status_id, channels_id
+
+    def take(self, message: Message, arrival: float) -> list[ev.CallEvent]:
+        """The events that this message releases, in order; `arrival` is by our clock. Never raises."""
+        at = arrival + self.clock_offset_s
+        action_id = message.get("actionid", "")
+        try:
+            if message.get("ping") == "Pong":
+                return self._pong(message, arrival)
+            if action_id and action_id == self._status_id:
+                return self._status(message, at)
+            if action_id and action_id == self._channels_id:
+                return self._channels(message, at)
+            return self._event(message, at)
+        except AmiError as error:
+            self.malformed.append(str(error))
+            return []
+
+    def _event(self, message: Message, at: float) -> list[ev.CallEvent]:
+        event = translate(message, at)
+        if event is None:
+            return []
+        if "timestamp" not in message:
+            self.lacks_timestamps = True
+        if self._listed is not None:
+            self._follow(event)
+        if self.is_open:
+            return [event]
+        self._held.append(event)
+        return []
+
+    def _follow(self, event: ev.CallEvent) -> None:
+        """Keeps the list true while it is being received."""
+        if self._listed is None:
+            return
+        if isinstance(event, ev.NewChannel):
+            self._listed[event.channel.uniqueid] = event.channel
+        elif isinstance(event, ev.HungUp):
+            self._hung_up.add(event.channel.uniqueid)
+
+    def _pong(self, message: Message, arrival: float) -> list[ev.CallEvent]:
+        try:
+            self.clock_offset_s = float(message.get("timestamp", "")) - arrival
+        except ValueError:
+            self.clock_offset_s = 0.0
+        return self._open() if self._status_id else []
+
+    def _status(self, message: Message, at: float) -> list[ev.CallEvent]:
+        if message.get("response") != "Success":
+            self.refusals.append(Refusal("CoreStatus", message.get("message", "")))
+            return self._open()
+        before = self.started
+        date = message.get("corestartupdate", "")
+        # While it boots the time is not known yet: not comparable with what it will say later.
+        is_booting = date.startswith(_BOOTING)
+        self.started = "" if is_booting else f"{date} {message.get('corestartuptime', '')}"
+        has_restarted = bool(before) and self.started != before
+        return [ev.ServerStarted(at), *self._open()] if has_restarted else self._open()
+
+    def _channels(self, message: Message, at: float) -> list[ev.CallEvent]:
+        if self._listed is None:
+            return []
+        match message.get("event"), message.get("response"):
+            case "CoreShowChannel", _:
+                channel = snapshot(message)
+                self._listed[channel.uniqueid] = channel
+            case "CoreShowChannelsComplete", _:
+                up = [self._listed[uniqueid] for uniqueid in self._listed if uniqueid not in self._hung_up]
+                self._listed = None
+                return [*self._open(), ev.LiveChannels(at, tuple(up))]
+            case None, response if response != "Success":
+                self.refusals.append(Refusal("CoreShowChannels", message.get("message", "")))
+                self._listed = None
+        return []
+
+    def _open(self) -> list[ev.CallEvent]:
+        self.is_open = True
+        held, self._held = self._held, []
+        return held

@@ -1,0 +1,261 @@
+"""AMI messages to the typed events of `calls.events`: one table, one small function an event.
+
+Header names: the AMI event documentation of Asterisk 16 to 22 (`manager show event NAME`), lower-cased.
+What is not in the table is of no interest to the bridge and gives None.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
+
+from vipex_bridge.ami.framing import Framer, Message
+from vipex_bridge.calls import events as ev
+from vipex_bridge.errors import AmiError
+
+_UNKNOWN = "<unknown>"
+_NO_CHANNEL = "none"
+"""The Uniqueid of a VarSet that is about a global variable."""
+
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+_READ_BYTES = 64 * 1024
+
+
+def translate(message: Message, arrival: float) -> ev.CallEvent | None:
+    """The event that a message is, or None for one that says nothing about a call.
+
+    `arrival` (seconds since the epoch) is its time unless it has a `Timestamp` header, which
+    Asterisk sends with `timestampevents = yes` in manager.conf.
+
+    Raises AmiError for a known event that lacks what it must have.
+    """
+    build = _TABLE.get(message.get("event", ""))
+    return build(message, _time_of(message, arrival)) if build is not None else None
+
+
+def snapshot(message: Message, prefix: str = "") -> ev.ChannelSnapshot:
+    """The channel whose headers begin with `prefix` (lower-case, '' for the event's own channel).
+
+    Raises AmiError when its name, uniqueid or linkedid is missing.
+    """
+    get = message.get
+    uniqueid, linkedid, name = (get(prefix + header, "") for header in ("uniqueid", "linkedid", "channel"))
+    if not (uniqueid and linkedid and name):
+        what = get("event") or get("response") or "message"
+        raise AmiError(f"{what} lacks its channel ({prefix}Channel, {prefix}Uniqueid, {prefix}Linkedid)")
+    return ev.ChannelSnapshot(
+        uniqueid=uniqueid,
+        linkedid=linkedid,
+        name=name,
+        caller_number=_known(get(prefix + "calleridnum", "")),
+        caller_name=_known(get(prefix + "calleridname", "")),
+        context=_known(get(prefix + "context", "")),
+        exten=_known(get(prefix + "exten", "")),
+        account=_known(get(prefix + "accountcode", "")),
+        state=_number(get(prefix + "channelstate", "")),
+    )
+
+
+def replay(data: bytes) -> Replay:
+    """The events of a whole captured stream, by the path that live ones take."""
+    return Replay(data)
+
+
+class Replay(Iterator[ev.CallEvent]):
+    """Iterates over a capture's events; `malformed` counts what was skipped so far.
+
+    An event without `Timestamp` gets the time of the one before it (0.0 before the first).
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self._framer = Framer()
+        self._untranslatable = 0
+        self._events = self._read(data)
+
+    @property
+    def malformed(self) -> int:
+        """Blocks that were no message, and events that lacked what they must have."""
+        return self._framer.malformed + self._untranslatable
+
+    def __next__(self) -> ev.CallEvent:
+        return next(self._events)
+
+    def _read(self, data: bytes) -> Iterator[ev.CallEvent]:
+        at = 0.0
+        for start in range(0, len(data), _READ_BYTES):
+            for message in self._framer.feed(data[start : start + _READ_BYTES]):
+                try:
+                    event = translate(message, at)
+                except AmiError:
+                    self._untranslatable += 1
+                    continue
+                if event is not None:
+                    at = event.at
+                    yield event
+
+
+def _time_of(message: Message, arrival: float) -> float:
+    try:
+        at = float(message.get("timestamp", ""))
+    except ValueError:
+        return arrival
+    return at if math.isfinite(at) and at > 0 else arrival
+
+
+def _known(value: str) -> str:
+    return "" if value == _UNKNOWN else value
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
+def _optional(message: Message, prefix: str = "") -> ev.ChannelSnapshot | None:
+    return snapshot(message, prefix) if message.get(prefix + "uniqueid") else None
+
+
+def _must(message: Message, header: str) -> str:
+    value = message.get(header, "")
+    if not value:
+        raise AmiError(f"{message.get('event')} lacks its header {header}")
+    return value
+
+
+def _unescaped(value: str) -> str:
+    """VarSet gives values with C escapes: Asterisk's `varset_to_ami` in stasis_channels.c."""
+    return _ESCAPED.sub(lambda found: _ESCAPES.get(found[1], found[1]), value) if "\\" in value else value
+
+
+def _new_channel(message: Message, at: float) -> ev.NewChannel:
+    return ev.NewChannel(at, snapshot(message))
+
+
+def _channel_changed(message: Message, at: float) -> ev.ChannelChanged:
+    return ev.ChannelChanged(at, snapshot(message))
+
+
+def _dial_begin(message: Message, at: float) -> ev.DialBegin:
+    return ev.DialBegin(at, _optional(message), snapshot(message, "dest"), message.get("dialstring", ""))
+
+
+def _dial_state(message: Message, at: float) -> ev.DialState:
+    return ev.DialState(at, _optional(message), snapshot(message, "dest"), _must(message, "dialstatus"))
+
+
+def _dial_end(message: Message, at: float) -> ev.DialEnd:
+    return ev.DialEnd(
+        at,
+        _optional(message),
+        snapshot(message, "dest"),
+        _must(message, "dialstatus"),
+        message.get("forward", ""),
+    )
+
+
+def _local_bridge(message: Message, at: float) -> ev.LocalBridge:
+    return ev.LocalBridge(at, snapshot(message, "localone"), snapshot(message, "localtwo"))
+
+
+def _bridge_enter(message: Message, at: float) -> ev.BridgeEnter:
+    return ev.BridgeEnter(
+        at,
+        snapshot(message),
+        _must(message, "bridgeuniqueid"),
+        _known(message.get("bridgetype", "")),
+        _known(message.get("bridgetechnology", "")),
+    )
+
+
+def _bridge_leave(message: Message, at: float) -> ev.BridgeLeave:
+    return ev.BridgeLeave(at, snapshot(message), _must(message, "bridgeuniqueid"))
+
+
+def _variable_set(message: Message, at: float) -> ev.VariableSet | None:
+    # Inheritance: a name set as __VIPEX_PINCODE is VIPEX_PINCODE on the channels it is passed to.
+    name = message.get("variable", "").lstrip("_")
+    if name not in ev.VARIABLES or message.get("uniqueid") == _NO_CHANNEL:
+        return None
+    return ev.VariableSet(at, snapshot(message), name, _unescaped(message.get("value", "")))
+
+
+def _queue_joined(message: Message, at: float) -> ev.QueueJoined:
+    return ev.QueueJoined(at, snapshot(message), _must(message, "queue"))
+
+
+def _queue_left(message: Message, at: float) -> ev.QueueLeft:
+    return ev.QueueLeft(at, snapshot(message), _must(message, "queue"))
+
+
+def _picked_up(message: Message, at: float) -> ev.PickedUp:
+    return ev.PickedUp(at, snapshot(message), snapshot(message, "target"))
+
+
+def _blind_transferred(message: Message, at: float) -> ev.BlindTransferred:
+    return ev.BlindTransferred(
+        at,
+        message.get("result", ""),
+        snapshot(message, "transferer"),
+        _optional(message, "transferee"),
+        message.get("extension", ""),
+    )
+
+
+def _attended_transferred(message: Message, at: float) -> ev.AttendedTransferred:
+    return ev.AttendedTransferred(
+        at,
+        message.get("result", ""),
+        snapshot(message, "origtransferer"),
+        snapshot(message, "secondtransferer"),
+        _optional(message, "transferee"),
+        _optional(message, "transfertarget"),
+        message.get("desttype", ""),
+    )
+
+
+def _parked(message: Message, at: float) -> ev.Parked:
+    return ev.Parked(at, snapshot(message, "parkee"), message.get("parkingspace", ""))
+
+
+def _unparked(message: Message, at: float) -> ev.Unparked:
+    return ev.Unparked(at, snapshot(message, "parkee"), _optional(message, "retriever"))
+
+
+def _hold(message: Message, at: float) -> ev.Held:
+    return ev.Held(at, snapshot(message), True)
+
+
+def _unhold(message: Message, at: float) -> ev.Held:
+    return ev.Held(at, snapshot(message), False)
+
+
+def _hung_up(message: Message, at: float) -> ev.HungUp:
+    return ev.HungUp(at, snapshot(message), _number(message.get("cause", "")))
+
+
+_TABLE: Mapping[str, Callable[[Message, float], ev.CallEvent | None]] = {
+    "Newchannel": _new_channel,
+    "Newstate": _channel_changed,
+    "NewCallerid": _channel_changed,
+    "DialBegin": _dial_begin,
+    "DialState": _dial_state,
+    "DialEnd": _dial_end,
+    "LocalBridge": _local_bridge,
+    "BridgeEnter": _bridge_enter,
+    "BridgeLeave": _bridge_leave,
+    "VarSet": _variable_set,
+    "QueueCallerJoin": _queue_joined,
+    "QueueCallerLeave": _queue_left,
+    "QueueCallerAbandon": _queue_left,
+    "Pickup": _picked_up,
+    "BlindTransfer": _blind_transferred,
+    "AttendedTransfer": _attended_transferred,
+    "ParkedCall": _parked,
+    "UnParkedCall": _unparked,
+    "ParkedCallTimeOut": _unparked,
+    "ParkedCallGiveUp": _unparked,
+    "Hold": _hold,
+    "Unhold": _unhold,
+    "Hangup": _hung_up,
+}
