@@ -12,6 +12,10 @@ from types import SimpleNamespace
 import pytest
 import trustme
 from faulty_server import FaultyServer, running
+from looking_up import Clock
+
+from vipex_bridge.deliver.http import Transport
+from vipex_bridge.lookup.exchange import Lookups
 
 
 @pytest.fixture
@@ -71,3 +75,20 @@ def stopwatch() -> Callable[[], float]:
     """Gives the seconds since the test began."""
     started = time.monotonic()
     return lambda: time.monotonic() - started
+
+
+@pytest.fixture
+def transport() -> Iterator[Transport]:
+    made = Transport()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def lookups(transport: Transport, clock: Clock) -> Lookups:
+    return Lookups(transport, clock=clock)

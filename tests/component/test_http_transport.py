@@ -1,55 +1,21 @@
-"""The HTTP transport against real servers that behave, and that do not."""
+"""The HTTP transport against real servers: what goes out, and answers that are none."""
 
 from __future__ import annotations
 
 import base64
 import socket
-import ssl
 import threading
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-import trustme
-from faulty_server import FaultyServer, bomb, running
+from faulty_server import FaultyServer, bomb
+from sending import OK_HEAD, get, post, sent
 
 from vipex_bridge.config.settings import Tls
-from vipex_bridge.deliver.http import HttpAnswer, Outgoing, Transport
+from vipex_bridge.deliver.http import Outgoing, Transport
 from vipex_bridge.deliver.recording import Base64File, Composed
-from vipex_bridge.errors import BadAnswer, ExchangeError, TimedOut, Unreachable
-
-TIMEOUT_S = 0.5
-SLACK_S = 0.3
-PLAIN = Tls()
-
-OK_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
-
-
-@pytest.fixture
-def transport() -> Iterator[Transport]:
-    made = Transport()
-    yield made
-    made.close()
-
-
-def get(url: str, *headers: tuple[str, str]) -> Outgoing:
-    return Outgoing("GET", url, headers, None)
-
-
-def post(url: str, body: bytes = b"{}", *headers: tuple[str, str]) -> Outgoing:
-    return Outgoing("POST", url, headers, body)
-
-
-def sent(
-    transport: Transport,
-    outgoing: Outgoing,
-    tls: Tls = PLAIN,
-    timeout_s: float = 5.0,
-    max_bytes: int = 100_000,
-) -> HttpAnswer:
-    return transport.exchange(outgoing, tls=tls, timeout_s=timeout_s, max_bytes=max_bytes)
+from vipex_bridge.errors import BadAnswer, ExchangeError, Unreachable
 
 
 def test_what_is_sent_is_what_was_given_and_nothing_more(
@@ -137,96 +103,6 @@ def test_a_recording_that_shrinks_while_it_is_sent_fails_the_exchange(
     with pytest.raises(ExchangeError, match="became shorter"):
         sent(transport, Outgoing("POST", faulty_server.url, (), body))
     assert faulty_server.received == []
-
-
-# The deadline
-
-
-HANGS: dict[str, Callable[[FaultyServer], object]] = {
-    "before the answer": lambda s: s.hangs(),
-    "in the status line": lambda s: s.hangs(b"HTTP/1.1 2"),
-    "in the headers": lambda s: s.hangs(OK_HEAD),
-    "in the body": lambda s: s.hangs(OK_HEAD + b"Content-Length: 100\r\n\r\nabc"),
-    "in a chunk": lambda s: s.hangs(OK_HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nab"),
-    "dripping the status line": lambda s: s.drips(b"HTTP/1.1 200 ", b"O"),
-    "dripping one header": lambda s: s.drips(OK_HEAD + b"X-A: ", b"a"),
-    "dripping headers": lambda s: s.drips(OK_HEAD, b"X-A: a\r\n", 0.02),
-    "dripping a body of known length": lambda s: s.drips(OK_HEAD + b"Content-Length: 9000\r\n\r\n", b"a"),
-    "dripping an endless body": lambda s: s.drips(OK_HEAD + b"\r\n", b"a"),
-    "dripping chunks": lambda s: s.drips(
-        OK_HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\na\r\n", 0.02
-    ),
-    "100 Continue for ever": lambda s: s.drips(b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0.001),
-}
-
-
-@pytest.mark.parametrize("how", HANGS)
-@pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
-def test_no_way_of_hanging_holds_us_beyond_the_deadline(
-    how: str,
-    secure: bool,
-    transport: Transport,
-    request: pytest.FixtureRequest,
-    tls_files: SimpleNamespace,
-    stopwatch: Callable[[], float],
-) -> None:
-    server: FaultyServer = request.getfixturevalue("tls_server" if secure else "faulty_server")
-    server.answer = HANGS[how](server)  # type: ignore[assignment]
-    before = stopwatch()
-    with pytest.raises(TimedOut, match=r"127\.0\.0\.1:\d+/api: .* within 0.5 s"):
-        sent(transport, get(server.url), Tls(ca=tls_files.ca), TIMEOUT_S)
-    assert TIMEOUT_S - 0.05 <= stopwatch() - before < TIMEOUT_S + SLACK_S
-
-
-def test_a_kept_alive_connection_obeys_the_deadline_of_the_present_exchange(
-    transport: Transport, faulty_server: FaultyServer, stopwatch: Callable[[], float]
-) -> None:
-    faulty_server.queue = [faulty_server.replies(), faulty_server.drips(OK_HEAD, b"X: y\r\n", 0.02)]
-    sent(transport, get(faulty_server.url), timeout_s=30)
-    before = stopwatch()
-    with pytest.raises(TimedOut):
-        sent(transport, get(faulty_server.url), timeout_s=TIMEOUT_S)
-    assert stopwatch() - before < TIMEOUT_S + SLACK_S
-    assert faulty_server.connections == 1
-
-
-def test_a_server_that_reads_nothing_does_not_hold_a_large_body(
-    transport: Transport, faulty_server: FaultyServer, stopwatch: Callable[[], float]
-) -> None:
-    faulty_server.reads_slowly = True
-    before = stopwatch()
-    with pytest.raises(TimedOut):
-        sent(transport, post(faulty_server.url, bytes(30_000_000)), timeout_s=TIMEOUT_S)
-    assert stopwatch() - before < TIMEOUT_S + SLACK_S
-
-
-def test_a_tls_handshake_that_never_comes_ends_at_the_deadline(
-    transport: Transport, faulty_server: FaultyServer, stopwatch: Callable[[], float]
-) -> None:
-    faulty_server.reads_slowly = True
-    before = stopwatch()
-    with pytest.raises(TimedOut):
-        sent(transport, get(faulty_server.url.replace("http:", "https:")), timeout_s=TIMEOUT_S)
-    assert stopwatch() - before < TIMEOUT_S + SLACK_S
-
-
-def test_a_connection_that_is_never_taken_ends_at_the_deadline(
-    transport: Transport, stopwatch: Callable[[], float]
-) -> None:
-    """A full backlog: the kernel drops further connection requests, as a dead host would."""
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
-        waiting = []
-        for _ in range(4):
-            sock = socket.socket()
-            sock.setblocking(False)
-            sock.connect_ex(listener.getsockname())
-            waiting.append(sock)
-        before = stopwatch()
-        with pytest.raises(TimedOut, match="no connection within"):
-            sent(transport, get(f"http://127.0.0.1:{listener.getsockname()[1]}/"), timeout_s=TIMEOUT_S)
-        assert stopwatch() - before < TIMEOUT_S + SLACK_S
-        for sock in waiting:
-            sock.close()
 
 
 # Answers that are none
@@ -384,7 +260,7 @@ def test_many_threads_at_once_each_get_their_own_answer(
     assert wrong == []
 
 
-# What cannot be reached, and TLS
+# What cannot be reached, or not be sent
 
 
 def test_a_refused_connection_is_unreachable_and_says_so(transport: Transport, refusing_port: int) -> None:
@@ -440,81 +316,6 @@ def test_line_breaks_in_a_url_do_not_reach_the_wire(
     sent(transport, get(faulty_server.url + "?a=1 HTTP/1.1\r\nX-Evil: 1\r\n"))
     (request,) = faulty_server.received
     assert request.header("X-Evil") is None
-
-
-def test_a_certificate_of_the_given_ca_is_trusted(
-    transport: Transport, tls_server: FaultyServer, tls_files: SimpleNamespace
-) -> None:
-    for _ in range(2):
-        assert sent(transport, post(tls_server.url, b"[1]"), Tls(ca=tls_files.ca)).status == 200
-    assert [request.body for request in tls_server.received] == [b"[1]", b"[1]"]
-    assert tls_server.connections == 1
-
-
-@pytest.mark.parametrize("ca", ["stranger", None])
-def test_a_certificate_of_a_stranger_is_not_trusted(
-    ca: str | None, transport: Transport, tls_server: FaultyServer, tls_files: SimpleNamespace
-) -> None:
-    with pytest.raises(Unreachable, match="certificate is not trusted"):
-        sent(transport, get(tls_server.url), Tls(ca=getattr(tls_files, ca) if ca else None))
-
-
-def test_a_certificate_for_another_name_is_not_trusted(
-    transport: Transport, authority: trustme.CA, tls_files: SimpleNamespace
-) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("other.example").configure_cert(context)
-    with running(context) as server, pytest.raises(Unreachable, match="certificate is not trusted"):
-        sent(transport, get(server.url), Tls(ca=tls_files.ca))
-
-
-def test_verify_false_takes_any_certificate_without_a_warning(
-    transport: Transport, tls_server: FaultyServer
-) -> None:
-    assert sent(transport, get(tls_server.url), Tls(verify=False)).status == 200
-
-
-def test_settings_of_one_client_do_not_open_anothers_connection(
-    transport: Transport, tls_server: FaultyServer, tls_files: SimpleNamespace
-) -> None:
-    sent(transport, get(tls_server.url), Tls(verify=False))
-    with pytest.raises(Unreachable):
-        sent(transport, get(tls_server.url), Tls(ca=tls_files.stranger))
-
-
-def test_a_client_certificate_is_shown_to_a_server_that_wants_one(
-    transport: Transport, tls_server: FaultyServer, tls_files: SimpleNamespace
-) -> None:
-    assert tls_server.context is not None
-    tls_server.context.verify_mode = ssl.CERT_REQUIRED
-    mutual = Tls(ca=tls_files.ca, certificate=tls_files.certificate, key=tls_files.key)
-    assert sent(transport, get(tls_server.url), mutual).status == 200
-    with pytest.raises(Unreachable, match=r"TLS|reset|closed"):
-        sent(transport, get(tls_server.url), Tls(ca=tls_files.ca))
-
-
-@pytest.mark.parametrize("field", ["ca", "certificate"])
-def test_a_tls_file_that_is_missing_or_none_is_named(
-    field: str, transport: Transport, tmp_path: Path
-) -> None:
-    path = tmp_path / "x.pem"
-    tls = Tls(ca=path) if field == "ca" else Tls(certificate=path)
-    with pytest.raises(Unreachable, match=r"x\.pem cannot be read"):
-        sent(transport, get("https://127.0.0.1:1/"), tls)
-    path.write_text("nonsense")
-    with pytest.raises(Unreachable, match=r"x\.pem"):
-        sent(transport, get("https://127.0.0.1:1/"), tls)
-
-
-def test_a_renewed_ca_file_is_used_without_a_restart(
-    transport: Transport, tls_server: FaultyServer, tls_files: SimpleNamespace, tmp_path: Path
-) -> None:
-    path = tmp_path / "ca.pem"
-    path.write_bytes(tls_files.stranger.read_bytes())
-    with pytest.raises(Unreachable):
-        sent(transport, get(tls_server.url), Tls(ca=path))
-    path.write_bytes(tls_files.ca.read_bytes())
-    assert sent(transport, get(tls_server.url), Tls(ca=path)).status == 200
 
 
 def test_no_message_and_no_log_line_shows_the_query(

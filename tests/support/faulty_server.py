@@ -46,8 +46,7 @@ class FaultyServer:
     reads_slowly: bool = False
     """Accepts, but reads nothing of what is sent."""
     closed: threading.Event = field(default_factory=threading.Event)
-    gone: threading.Event = field(default_factory=threading.Event)
-    """Set when a client has closed a connection that the server held."""
+    arrived: threading.Condition = field(default_factory=threading.Condition)
     threads: list[threading.Thread] = field(default_factory=list)
 
     @property
@@ -130,8 +129,12 @@ class FaultyServer:
                 with contextlib.suppress(OSError):
                     if sock.recv(65536):
                         continue
-                self.gone.set()
                 return
+
+    def wait_for(self, count: int, timeout_s: float = 5.0) -> None:
+        """Block until so many requests have arrived in all."""
+        with self.arrived:
+            assert self.arrived.wait_for(lambda: len(self.received) >= count, timeout_s)
 
     # How it runs
 
@@ -162,7 +165,9 @@ class FaultyServer:
                 request = self._read(sock, number)
                 if request is None:
                     return
-                self.received.append(request)
+                with self.arrived:
+                    self.received.append(request)
+                    self.arrived.notify_all()
                 answer = self.queue.pop(0) if self.queue else self.answer
                 if not (answer or self.replies())(sock, request):
                     return

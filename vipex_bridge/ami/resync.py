@@ -8,7 +8,7 @@ names the two actions to `expect`; every message that is received goes through `
    Asterisk listed, and the channels created meanwhile, without those hung up meanwhile. So whoever
    follows the events may end every channel that is not in it and adopt every one that is, whatever
    the clocks say. Its `at` is the list's end by Asterisk's clock.
-3. Asterisk answers in order: a Pong that comes after `expect` means that CoreStatus will not be answered.
+3. Asterisk answers in order: what a Pong after `expect` overtakes will not be answered any more.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vipex_bridge.ami.framing import Message
-from vipex_bridge.ami.translate import snapshot, translate
+from vipex_bridge.ami.translate import snapshot, time_of, translate
 from vipex_bridge.calls import events as ev
 from vipex_bridge.errors import AmiError
 
@@ -97,21 +97,26 @@ class Resync:
             self._hung_up.add(event.channel.uniqueid)
 
     def _pong(self, message: Message, arrival: float) -> list[ev.CallEvent]:
-        try:
-            self.clock_offset_s = float(message.get("timestamp", "")) - arrival
-        except ValueError:
-            self.clock_offset_s = 0.0
-        return self._open() if self._status_id else []
+        self.clock_offset_s = time_of(message, arrival) - arrival
+        if not self._status_id:
+            return []
+        if not self.is_open:
+            self.refusals.append(Refusal("CoreStatus", "no answer"))
+        if self._listed is not None:
+            self.refusals.append(Refusal("CoreShowChannels", "no answer"))
+            self._listed = None
+        return self._open()
 
     def _status(self, message: Message, at: float) -> list[ev.CallEvent]:
         if message.get("response") != "Success":
             self.refusals.append(Refusal("CoreStatus", message.get("message", "")))
             return self._open()
-        before = self.started
         date = message.get("corestartupdate", "")
+        if not date:
+            return self._open()
+        before = self.started
         # While it boots the time is not known yet: not comparable with what it will say later.
-        is_booting = date.startswith(_BOOTING)
-        self.started = "" if is_booting else f"{date} {message.get('corestartuptime', '')}"
+        self.started = "" if date.startswith(_BOOTING) else f"{date} {message.get('corestartuptime', '')}"
         has_restarted = bool(before) and self.started != before
         return [ev.ServerStarted(at), *self._open()] if has_restarted else self._open()
 

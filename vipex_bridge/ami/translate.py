@@ -32,7 +32,7 @@ def translate(message: Message, arrival: float) -> ev.CallEvent | None:
     Raises AmiError for a known event that lacks what it must have.
     """
     build = _TABLE.get(message.get("event", ""))
-    return build(message, _time_of(message, arrival)) if build is not None else None
+    return build(message, time_of(message, arrival)) if build is not None else None
 
 
 def snapshot(message: Message, prefix: str = "") -> ev.ChannelSnapshot:
@@ -56,6 +56,15 @@ def snapshot(message: Message, prefix: str = "") -> ev.ChannelSnapshot:
         account=_known(get(prefix + "accountcode", "")),
         state=_number(get(prefix + "channelstate", "")),
     )
+
+
+def time_of(message: Message, arrival: float) -> float:
+    """Seconds since the epoch: the `Timestamp` header if it is a time, else `arrival`."""
+    try:
+        at = float(message.get("timestamp", ""))
+    except ValueError:
+        return arrival
+    return at if math.isfinite(at) and at > 0 else arrival
 
 
 def replay(data: bytes) -> Replay:
@@ -94,14 +103,6 @@ class Replay(Iterator[ev.CallEvent]):
                 if event is not None:
                     at = event.at
                     yield event
-
-
-def _time_of(message: Message, arrival: float) -> float:
-    try:
-        at = float(message.get("timestamp", ""))
-    except ValueError:
-        return arrival
-    return at if math.isfinite(at) and at > 0 else arrival
 
 
 def _known(value: str) -> str:

@@ -25,6 +25,8 @@ class Attempt:
     ring_s: float
     answered: float | None
     queue: str | None
+    handed_over: bool = False
+    """The caller was handed over to it by an attended transfer or a pickup, it was not dialled for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ def legs_of(record: CallRecord, kind: Kind, call_end: float) -> list[Leg]:
     if kind is Kind.OUTBOUND:
         return _outbound_leg(record, call_end)
     attempts = [_attempt(record, dial, call_end) for dial in record.dials if _tries_extension(record, dial)]
-    return [_leg(group) for group in _parallel(attempts)]
+    return [_leg(group) for group in _parallel([*attempts, *_handed_over(record, attempts, call_end)])]
 
 
 def _tries_extension(record: CallRecord, dial: Dial) -> bool:
@@ -61,6 +63,34 @@ def _tries_extension(record: CallRecord, dial: Dial) -> bool:
         return False
     origin = record.origin(dial)
     return origin is not None and origin.role is Role.OUTSIDE
+
+
+def _handed_over(record: CallRecord, attempts: list[Attempt], call_end: float) -> list[Attempt]:
+    """Extensions that came to talk with the caller without being dialled for them.
+
+    What happened before the hand-over, the consultation's ringing and talk, was not the caller's.
+    """
+    dialled = {attempt.channel for attempt in attempts}
+    found: dict[str, Attempt] = {}
+    for talk in record.talks:
+        channel = record.channels.get(talk.channel)
+        if channel is None or channel.role is not Role.EXTENSION or channel.uniqueid in dialled:
+            continue
+        end = talk.end if talk.end is not None else channel.ended if channel.ended is not None else call_end
+        first = found.get(channel.uniqueid)
+        start = first.begin if first is not None else talk.start
+        found[channel.uniqueid] = Attempt(
+            exten=channel.extension,
+            channel=channel.uniqueid,
+            begin=start,
+            end=end,
+            ringing=None,
+            ring_s=0.0,
+            answered=start,
+            queue=None,
+            handed_over=True,
+        )
+    return list(found.values())
 
 
 def _attempt(record: CallRecord, dial: Dial, call_end: float) -> Attempt:

@@ -136,7 +136,11 @@ def call_end(record: CallRecord) -> float:
 def _tile(legs: list[Leg], start: float, end: float) -> list[_Placed]:
     placed = []
     for index, leg in enumerate(legs):
-        leg_end = end if index == len(legs) - 1 else min(max(leg.end, start), end)
+        following = legs[index + 1] if index + 1 < len(legs) else None
+        own_end = (
+            following.chosen.begin if following is not None and following.chosen.handed_over else leg.end
+        )
+        leg_end = min(max(own_end, start), end) if following is not None else end
         placed.append(_Placed(leg, start, leg_end))
         start = leg_end
     return placed

@@ -19,7 +19,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, cast, runtime_checkable
 from urllib.parse import SplitResult, urlsplit
 
@@ -63,12 +63,12 @@ class SizedReader(Protocol):
 
 @dataclass(frozen=True)
 class Outgoing:
-    """A complete request; `url` and `headers` may hold secrets. The body is UTF-8, or None."""
+    """A complete request. All but the method may hold secrets, so `repr()` shows none of it."""
 
     method: str
-    url: str
-    headers: tuple[tuple[str, str], ...]
-    body: bytes | SizedReader | None
+    url: str = field(repr=False)
+    headers: tuple[tuple[str, str], ...] = field(repr=False)
+    body: bytes | SizedReader | None = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -300,7 +300,7 @@ def _failures_of(parts: SplitResult, progress: Progress, timeout_s: float) -> It
     try:
         yield
     except (TimedOut, requests.Timeout, ReadTimeoutError, TimeoutError):
-        raise TimedOut(f"{where}: {_late(progress)} within {timeout_s:g} s") from None
+        raise TimedOut(f"{where}: {_late(progress)} within {round(timeout_s, 2):g} s") from None
     except ExchangeError as error:
         raise type(error)(f"{where}: {error}") from None
     except (requests.RequestException, HTTPError, http.client.HTTPException, OSError, ValueError) as error:

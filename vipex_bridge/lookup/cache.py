@@ -47,12 +47,12 @@ class AnswerCache:
         return len(self._entries)
 
     def keep(self, key: Key, result: LookupResult, now: float) -> None:
-        """Keep an OK or a NOMATCH, if this client's options have any use for it."""
+        """Keep an OK or a NOMATCH, if this client's options have any use for it; forget an older one."""
         options = key[0].lookup
+        self._entries.pop(key, None)
         if options.cache_s <= 0 and not (options.stale_if_error_s > 0 and result.status == "OK"):
             return
         self._entries[key] = _Entry(result, now)
-        self._entries.move_to_end(key)
         while len(self._entries) > self._max_entries:
             self._entries.popitem(last=False)
 

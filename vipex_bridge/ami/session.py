@@ -1,0 +1,297 @@
+"""The session with Asterisk's manager interface: log-in, liveness, reconnecting, resynchronising.
+
+The only module that imports panoramisk. Taken from it: actions, their ids, their serialisation and the
+matching of answers to them (`AMIProtocol`, `Action`). Not taken, because it loses data or cannot be
+stopped: its framing, its dispatch by pattern, and its `Manager`, which reconnects after `close()`,
+sends pending actions again, waits for FullyBooted (an event that needs a permission) and never misses a Pong.
+
+The AMI user needs `read = system,call,agent,dialplan` and `write = reporting` in manager.conf.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import ssl
+import time
+from collections.abc import Callable
+
+import structlog
+from panoramisk.actions import Action
+from panoramisk.ami_protocol import AMIProtocol
+from panoramisk.message import Message as Answer
+
+from vipex_bridge.ami.framing import Framer, Message
+from vipex_bridge.ami.resync import Resync
+from vipex_bridge.calls.events import CallEvent, ConnectionLost
+from vipex_bridge.config.settings import Ami
+from vipex_bridge.errors import AmiError
+
+log = structlog.get_logger()
+
+EVENT_MASK = "system,call,agent,dialplan"
+"""The classes of events that are asked for: what is not needed is not even sent."""
+
+CHECK_LOGIN = "check username and secret, and `permit` of this user in manager.conf"
+CHECK_WRITE = "add `reporting` to this user's `write` in manager.conf, then `manager reload`"
+CHECK_TIMESTAMPS = "set `timestampevents = yes` in manager.conf: without it times are those of arrival"
+CHECK_PEER = "check `asterisk.ami` (host, port, tls), and that Asterisk runs with `enabled = yes` in manager.conf"
+
+
+def retry_delay_s(failures: int, first_s: float, longest_s: float) -> float:
+    """The longest pause after this many failures in a row: doubled each time, up to `longest_s`."""
+    return float(min(longest_s, first_s * 2 ** min(failures, 16)))
+
+
+class LoginRefused(AmiError):
+    """Asterisk answered the log-in, and the answer was no."""
+
+
+class _Link(AMIProtocol):  # type: ignore[misc]  # panoramisk has no types
+    """One connection. `on_read` gets all messages of one read, in order; nothing once closed."""
+
+    encoding = "utf-8"
+
+    def __init__(self, on_read: Callable[[list[Message]], None]) -> None:
+        self.framer = Framer()
+        self.lost: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
+        self._on_read = on_read
+
+    def request(self, name: str, **headers: str) -> Action:
+        """Sends an action. Raises AmiError for a value that would break out of its header."""
+        action = Action({"Action": name, **headers})
+        self.send(action)
+        return action
+
+    def send(self, data: Action, as_list: bool | None = None) -> asyncio.Future[Answer]:
+        for header, value in data.items():
+            # The value is not shown: it may be the secret.
+            if not f"{header}{value}".isprintable():
+                raise AmiError(
+                    f"{data['action']}: {header.lower()} holds a line break or a control character"
+                )
+        future: asyncio.Future[Answer] = super().send(data, as_list)
+        return future
+
+    async def answer(self, action: Action, timeout_s: float) -> Answer:
+        """What Asterisk answers. Raises AmiError when the connection ends or the time is up first."""
+        future: asyncio.Future[Answer] = action.future
+        await asyncio.wait({future, self.lost}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        if future.done():
+            return future.result()
+        if self.lost.done():
+            raise AmiError(f"the connection was closed before {action['action']} was answered")
+        raise AmiError(f"no answer to {action['action']} within {timeout_s:g} s")
+
+    async def idle(self, seconds: float) -> None:
+        """Waits. Raises AmiError when the connection ends meanwhile."""
+        await asyncio.wait({self.lost}, timeout=seconds)
+        if self.lost.done():
+            reason = self.lost.result()
+            raise AmiError(f"the connection was closed{f': {reason}' if reason else ' by Asterisk'}")
+
+    def data_received(self, data: bytes) -> None:
+        if self.closed:
+            return
+        messages = self.framer.feed(data)
+        for message in messages:
+            self.handle_message(message)
+        if messages:
+            self._on_read(messages)
+
+    def handle_message(self, message: Message) -> None:
+        action = self.responses.get(message.get("actionid"))
+        if action is not None and action.add_message(Answer(dict(message))):
+            del self.responses[action.id]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closed = True
+        # Unanswered actions are forgotten: sent again on the next connection they could act twice.
+        self.responses.clear()
+        if not self.lost.done():
+            self.lost.set_result(exc)
+
+    def close(self) -> None:
+        self.closed = True
+        self.transport.abort()
+
+    async def shut(self) -> None:
+        """Closes, and waits until the transport has let go of its socket."""
+        self.close()
+        await asyncio.wait({self.lost}, timeout=1.0)
+
+
+class Session:
+    """Keeps one connection to Asterisk and hands over its events, in order, resynchronised.
+
+    `on_events` gets the events of one read. After each log-in there come, in this order: `ServerStarted`
+    if Asterisk has started anew since the last connection, events, and among them `LiveChannels` where
+    the list of channels is complete (see `resync`). `ConnectionLost` comes once per loss, not at a
+    cancellation.
+    A dead peer is found within `ping_interval_s + answer_timeout_s`. Tries follow each other after
+    `retry_first_s`, then twice that, up to `retry_max_s`, or `refused_max_s` while the log-in is
+    refused (a firewall may count refusals); up to a quarter of each delay is left out at random.
+    """
+
+    def __init__(
+        self,
+        ami: Ami,
+        on_events: Callable[[list[CallEvent]], None],
+        *,
+        clock: Callable[[], float] = time.time,
+        connect_timeout_s: float = 5.0,
+        answer_timeout_s: float = 5.0,
+        ping_interval_s: float = 5.0,
+        retry_first_s: float = 1.0,
+        retry_max_s: float = 5.0,
+        refused_max_s: float = 60.0,
+    ) -> None:
+        self._ami = ami
+        self._on_events = on_events
+        self._clock = clock
+        self._connect_timeout_s = connect_timeout_s
+        self._answer_timeout_s = answer_timeout_s
+        self._ping_interval_s = ping_interval_s
+        self._retry_first_s = retry_first_s
+        self._retry_max_s = retry_max_s
+        self._refused_max_s = refused_max_s
+        self._where = f"{ami.host}:{ami.port}"
+        self._status = f"not connected to {self._where} yet"
+        self._link: _Link | None = None
+        self._resync = Resync("")
+        self._connected = False
+        self._logins = 0
+        self._malformed = 0
+        self._failures = 0
+        self._has_warned_of_timestamps = False
+
+    @property
+    def connected(self) -> bool:
+        """Logged in, and not known to be dead."""
+        return self._connected
+
+    @property
+    def status(self) -> str:
+        """One line for an operator."""
+        return self._status
+
+    @property
+    def reconnects(self) -> int:
+        """Successful log-ins after the first."""
+        return max(0, self._logins - 1)
+
+    @property
+    def malformed(self) -> int:
+        """Messages that were skipped because they could not be read."""
+        return self._malformed + (self._link.framer.malformed if self._link is not None else 0)
+
+    async def run(self) -> None:
+        """Stays connected for ever; ends only by cancellation, with the connection closed."""
+        while True:
+            longest_s, logins = self._retry_max_s, self._logins
+            try:
+                await self._stay_connected()
+            except LoginRefused as error:
+                longest_s = self._refused_max_s
+                log.error(
+                    "ami.login_refused",
+                    peer=self._where,
+                    username=self._ami.username,
+                    reason=str(error),
+                    what_to_do=CHECK_LOGIN,
+                )
+                self._status = f"log-in refused by {self._where}: {error}; {CHECK_LOGIN}"
+            except (AmiError, OSError, UnicodeError) as error:
+                self._say_disconnected(str(error) or type(error).__name__, was_up=self._logins > logins)
+            delay_s = retry_delay_s(self._failures, self._retry_first_s, longest_s)
+            self._failures += 1
+            await asyncio.sleep(delay_s * random.uniform(0.75, 1.0))
+
+    def _say_disconnected(self, reason: str, *, was_up: bool) -> None:
+        advice = "none needed: reconnecting" if was_up else CHECK_PEER
+        status = f"no connection to {self._where}: {reason}"
+        # The same reason every few seconds would bury the rest of the log.
+        if status != self._status:
+            log.warning("ami.disconnected", peer=self._where, reason=reason, what_to_do=advice)
+        self._status = status
+
+    async def _stay_connected(self) -> None:
+        link = await self._connect()
+        try:
+            await self._log_in(link)
+            await link.answer(link.request("Ping"), self._answer_timeout_s)
+            self._resync.expect(link.request("CoreStatus").id, link.request("CoreShowChannels").id)
+            while True:
+                await link.answer(link.request("Ping"), self._answer_timeout_s)
+                await link.idle(self._ping_interval_s)
+        except AmiError:
+            link.close()
+            if self._resync.is_open:
+                self._hand_over([ConnectionLost(self._clock() + self._resync.clock_offset_s)])
+            raise
+        finally:
+            self._connected = False
+            self._malformed += link.framer.malformed
+            self._link = None
+            await link.shut()
+
+    async def _connect(self) -> _Link:
+        resync = self._resync = Resync(self._resync.started)
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self._connect_timeout_s):
+                _, link = await loop.create_connection(
+                    lambda: _Link(lambda messages: self._hear(resync, messages)),
+                    self._ami.host,
+                    self._ami.port,
+                    ssl=ssl.create_default_context() if self._ami.tls else None,
+                )
+        except TimeoutError:
+            raise AmiError(f"no connection within {self._connect_timeout_s:g} s") from None
+        self._link = link
+        return link
+
+    async def _log_in(self, link: _Link) -> None:
+        login = link.request(
+            "Login",
+            Username=self._ami.username,
+            Secret=self._ami.secret.reveal(),
+            Events=EVENT_MASK,
+        )
+        answer = await link.answer(login, self._answer_timeout_s)
+        if not answer.success:
+            raise LoginRefused(answer.message or "no reason given")
+        self._failures = 0
+        self._logins += 1
+        self._connected = True
+        self._status = f"connected to {link.framer.banner or 'Asterisk'} at {self._where}"
+        log.info("ami.connected", peer=self._where, banner=link.framer.banner, reconnects=self.reconnects)
+
+    def _hear(self, resync: Resync, messages: list[Message]) -> None:
+        arrival = self._clock()
+        events: list[CallEvent] = []
+        for message in messages:
+            events += resync.take(message, arrival)
+        self._report(resync)
+        if events:
+            self._hand_over(events)
+
+    def _hand_over(self, events: list[CallEvent]) -> None:
+        try:
+            self._on_events(events)
+        except Exception:
+            log.exception("ami.callback_failed", events=len(events))
+
+    def _report(self, resync: Resync) -> None:
+        for what in resync.malformed:
+            log.warning("ami.malformed", reason=what)
+        self._malformed += len(resync.malformed)
+        resync.malformed.clear()
+        for refusal in resync.refusals:
+            log.warning(
+                "ami.action_refused", action=refusal.action, reason=refusal.reason, what_to_do=CHECK_WRITE
+            )
+        resync.refusals.clear()
+        if resync.lacks_timestamps and not self._has_warned_of_timestamps:
+            self._has_warned_of_timestamps = True
+            log.warning("ami.no_timestamps", what_to_do=CHECK_TIMESTAMPS)

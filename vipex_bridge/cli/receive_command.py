@@ -1,0 +1,38 @@
+"""`receive`: a receiving server that shows each request, and can misbehave on demand."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from vipex_bridge.receive.faults import parse_faults
+from vipex_bridge.receive.server import parse_answer, serve
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where to listen, what to answer, how to misbehave."""
+    parser.add_argument("--listen", default="127.0.0.1:9000", metavar="HOST:PORT")
+    parser.add_argument(
+        "--answer",
+        action="append",
+        default=[],
+        metavar="PATH=JSON",
+        help="what a path answers, as JSON or a file that holds it (repeatable)",
+    )
+    parser.add_argument(
+        "--fault", default="", metavar="LIST", help="misbehave in turn: slow,500,429,reset,hang,drip,ok"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serves until interrupted."""
+    host, _, port = arguments.listen.rpartition(":")
+    try:
+        answers = dict(parse_answer(text) for text in arguments.answer)
+        faults = parse_faults(arguments.fault) if arguments.fault else ()
+        number = int(port)
+    except ValueError as error:
+        print(f"vipex-bridge receive: {error}", file=sys.stderr)
+        return 2
+    serve(host.strip("[]") or "127.0.0.1", number, faults=faults, answers=answers, stream=sys.stdout)
+    return 0
