@@ -13,10 +13,11 @@ from types import TracebackType
 Channel = dict[str, str]
 
 
-def event(name: str, channel: Channel, **headers: str) -> bytes:
-    """An event about a channel, as Asterisk writes it; `Cause_txt` is the header `Cause-txt`."""
-    pairs = {"Event": name, **channel, **headers}
-    return "".join(f"{key.replace('_', '-')}: {value}\r\n" for key, value in pairs.items()).encode() + b"\r\n"
+def event(name: str, channel: Channel, *, is_timed: bool = True, **headers: str) -> bytes:
+    """An event about a channel, as Asterisk writes it (`is_timed`: with `timestampevents = yes`)."""
+    timestamp = {"Timestamp": f"{time.time():.6f}"} if is_timed else {}
+    pairs = {"Event": name, **timestamp, **channel, **headers}
+    return "".join(f"{key}: {value}\r\n" for key, value in pairs.items()).encode() + b"\r\n"
 
 
 def channel(number: int, **headers: str) -> Channel:

@@ -35,7 +35,9 @@ EVENT_MASK = "system,call,agent,dialplan"
 CHECK_LOGIN = "check username and secret, and `permit` of this user in manager.conf"
 CHECK_WRITE = "add `reporting` to this user's `write` in manager.conf, then `manager reload`"
 CHECK_TIMESTAMPS = "set `timestampevents = yes` in manager.conf: without it times are those of arrival"
-CHECK_PEER = "check `asterisk.ami` (host, port, tls), and that Asterisk runs with `enabled = yes` in manager.conf"
+CHECK_PEER = (
+    "check `asterisk.ami` (host, port, tls), and that Asterisk runs with `enabled = yes` in manager.conf"
+)
 
 
 def retry_delay_s(failures: int, first_s: float, longest_s: float) -> float:
@@ -225,6 +227,7 @@ class Session:
                 await link.answer(link.request("Ping"), self._answer_timeout_s)
                 await link.idle(self._ping_interval_s)
         except AmiError:
+            self._connected = False
             link.close()
             if self._resync.is_open:
                 self._hand_over([ConnectionLost(self._clock() + self._resync.clock_offset_s)])

@@ -136,6 +136,18 @@ class CallRecord:
             uniqueid = back.caller if back is not None else None
         return None
 
+    def absorb(self, other: CallRecord) -> None:
+        """Takes over all that is known of a call that turned out to be the same one."""
+        self.linkedids += [linkedid for linkedid in other.linkedids if linkedid not in self.linkedids]
+        self.channels |= other.channels
+        self.dials = sorted([*self.dials, *other.dials], key=lambda dial: dial.begin)
+        self.talks = sorted([*self.talks, *other.talks], key=lambda talk: talk.start)
+        self.queue_visits = sorted([*self.queue_visits, *other.queue_visits], key=lambda visit: visit.joined)
+        self.notes = sorted([*self.notes, *other.notes], key=lambda noted: noted.at)
+        self.rung += other.rung
+        self.answered += other.answered
+        self.partial = self.partial or other.partial
+
     def to_dict(self) -> dict[str, Any]:
         """A JSON-able form."""
         return asdict(self)

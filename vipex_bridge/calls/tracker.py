@@ -191,15 +191,7 @@ class Tracker:
         if stays.arrival_told and goes.arrival_told and not goes.hangup_told and kind is not None:
             at = max(channel.created for channel in goes.channels.values())
             self._out.append(Notice("hangup", view_of(goes, kind), at))
-        stays.linkedids += [linkedid for linkedid in goes.linkedids if linkedid not in stays.linkedids]
-        stays.channels |= goes.channels
-        stays.dials = sorted([*stays.dials, *goes.dials], key=lambda dial: dial.begin)
-        stays.talks = sorted([*stays.talks, *goes.talks], key=lambda talk: talk.start)
-        stays.queue_visits = sorted([*stays.queue_visits, *goes.queue_visits], key=lambda visit: visit.joined)
-        stays.notes = sorted([*stays.notes, *goes.notes], key=lambda noted: noted.at)
-        stays.rung += goes.rung
-        stays.answered += goes.answered
-        stays.partial = stays.partial or goes.partial
+        stays.absorb(goes)
         for linkedid in goes.linkedids:
             self._call_of_linkedid[linkedid] = stays.key
         for uniqueid in goes.channels:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import re
 from collections import Counter
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -35,6 +36,25 @@ COUNTS = {
     "AttendedTransfer": ev.AttendedTransferred,
     "Hangup": ev.HungUp,
 }
+
+HEADERS = [
+    "channel",
+    "uniqueid",
+    "linkedid",
+    "timestamp",
+    "cause",
+    "channelstate",
+    "variable",
+    "value",
+    "destchannel",
+    "destuniqueid",
+    "destlinkedid",
+    "dialstatus",
+    "queue",
+    "bridgeuniqueid",
+    "parkeechannel",
+    "parkeeuniqueid",
+]
 
 
 def capture(name: str) -> bytes:
@@ -254,18 +274,13 @@ def test_other_events_say_nothing_about_a_call(name: str) -> None:
 @given(
     st.sampled_from([*COUNTS, "VarSet", "Newstate", "ParkedCall", "UnParkedCall", "Hold"]),
     st.dictionaries(
-        st.sampled_from(
-            "channel uniqueid linkedid timestamp cause channelstate variable value destchannel destuniqueid "
-            "destlinkedid dialstatus queue bridgeuniqueid parkeechannel parkeeuniqueid".split()
-        ),
+        st.sampled_from(HEADERS),
         st.text(max_size=20) | st.sampled_from(["1.1", "VIPEX_PINCODE"]),
     ),
 )
 def test_whatever_the_headers_only_our_own_error_comes_out(event: str, headers: dict[str, str]) -> None:
-    try:
+    with suppress(AmiError):
         translate(Message([("event", event), *headers.items()]), 1.0)
-    except AmiError:
-        assert True
 
 
 def test_a_replay_skips_and_counts_what_it_cannot_read() -> None:
