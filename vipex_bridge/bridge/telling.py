@@ -14,7 +14,7 @@ from vipex_bridge.render.fields import call_end_fields, notify_fields
 from vipex_bridge.render.match import matches
 from vipex_bridge.render.request import Request
 from vipex_bridge.render.requests import render
-from vipex_bridge.store.outbox import NewDelivery
+from vipex_bridge.store.records import NewDelivery
 
 
 def fresh_token() -> str:

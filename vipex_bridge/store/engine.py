@@ -111,7 +111,9 @@ def _path_in(url: str) -> Path:
 
 def _engine(url: str) -> Engine:
     engine = create_engine(
-        url, connect_args={"timeout": _BUSY_TIMEOUT_MS / 1000, "check_same_thread": False}, isolation_level="AUTOCOMMIT"
+        url,
+        connect_args={"timeout": _BUSY_TIMEOUT_MS / 1000, "check_same_thread": False},
+        isolation_level="AUTOCOMMIT",
     )
 
     @event.listens_for(engine, "connect")

@@ -72,9 +72,7 @@ class Writer:
 
     def _merge(self, gone: int, stays: int) -> None:
         for table in (schema.call_keys, schema.cdr_rows, schema.deliveries, schema.recordings):
-            self._connection.execute(
-                update(table).where(table.c.call_id == gone).values(call_id=stays)
-            )
+            self._connection.execute(update(table).where(table.c.call_id == gone).values(call_id=stays))
         self._connection.execute(delete(schema.calls).where(schema.calls.c.id == gone))
 
     # -- calls ------------------------------------------------------------------------------
