@@ -34,6 +34,8 @@ class CdrPoller(Protocol):
 
     def poll(self) -> Polled: ...
 
+    def again(self) -> None: ...
+
 
 @dataclass(slots=True)
 class Pending:
@@ -139,7 +141,11 @@ class Ending:
             for group in testimony.groups([*known, *polled.rows])
             if any(row.key in new_keys for row in group)
         ]
-        await asyncio.to_thread(self._keep_rows, polled, groups)
+        try:
+            await asyncio.to_thread(self._keep_rows, polled, groups)
+        except BridgeError:
+            self._poller.again()
+            raise
 
     def _keep_rows(self, polled: Polled, groups: list[list[CdrRow]]) -> None:
         now = self._clock()

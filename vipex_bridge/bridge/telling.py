@@ -14,7 +14,7 @@ from vipex_bridge.render.fields import call_end_fields, notify_fields
 from vipex_bridge.render.match import matches
 from vipex_bridge.render.request import Request
 from vipex_bridge.render.requests import render
-from vipex_bridge.store.records import NewDelivery
+from vipex_bridge.store.outbox import NewDelivery
 
 
 def fresh_token() -> str:
@@ -72,6 +72,7 @@ class Telling:
     ) -> NewDelivery:
         """One notification, frozen."""
         fields = notify_fields(call_id, notice.call, notice.exten, self._settings.timezone, client.cc_call)
+        request, error = _rendered(lambda: render(client, fields, notice.event, args, fresh_token))
         return NewDelivery(
             client=client.name,
             kind="notify",
@@ -79,7 +80,8 @@ class Telling:
             event=notice.event,
             created_at=now,
             expires_at=now + client.expires_s if client.expires_s is not None else None,
-            **_rendered(lambda: render(client, fields, notice.event, args, fresh_token)),
+            request=request,
+            error=error,
         )
 
     def question(
@@ -100,6 +102,7 @@ class Telling:
     def handing_over(self, client: Client, document: CallDocument, call_id: int, now: float) -> NewDelivery:
         """One finished call for one client, frozen."""
         fields = call_end_fields(document, self._settings.timezone, client)
+        request, error = _rendered(lambda: render(client, fields, "call_end", {}, fresh_token))
         return NewDelivery(
             client=client.name,
             kind="call_end",
@@ -107,7 +110,8 @@ class Telling:
             event="call_end",
             created_at=now,
             dedupe_key=f"call_end/{client.name}/{call_id}",
-            **_rendered(lambda: render(client, fields, "call_end", {}, fresh_token)),
+            request=request,
+            error=error,
         )
 
 
@@ -137,9 +141,9 @@ def document_matches(client: Client, document: CallDocument) -> bool:
     )
 
 
-def _rendered(rendering: Callable[[], Request]) -> dict[str, Request | str | None]:
+def _rendered(rendering: Callable[[], Request]) -> tuple[Request | None, str | None]:
     """The request, or why there is none: such a delivery is parked as failed with the reason."""
     try:
-        return {"request": rendering(), "error": None}
+        return rendering(), None
     except RenderError as error:
-        return {"request": None, "error": str(error)}
+        return None, str(error)

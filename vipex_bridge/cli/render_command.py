@@ -26,7 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="ringing",
         help="of a notification (default: ringing)",
     )
-    parser.add_argument("--call", metavar="FILE", help="the call as JSON, in the client documentation's fields")
+    parser.add_argument(
+        "--call", metavar="FILE", help="the call as JSON, in the client documentation's fields"
+    )
     parser.add_argument(
         "--arg", action="append", default=[], metavar="KEY=VALUE", help="as the dialplan passes it"
     )

@@ -1,48 +1,68 @@
-"""Sending: worker threads for each client take deliveries from the outbox and try them.
+"""The delivery workers: threads of each client's own, so that a dead client delays no other.
 
-A dead client holds up its own threads only. Nothing is sent that is not on disk, and what became of
-a try is on disk before the next one is taken.
+A worker claims one delivery, sends it, and in one transaction records what came of it and claims the
+next. With nothing due it sleeps until something is, or until it is woken.
 """
 
 from __future__ import annotations
 
-import random as random_module
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from random import random as any_random
 
 import structlog
 
 from vipex_bridge.config.settings import Client, Settings
-from vipex_bridge.deliver.fill import fill
-from vipex_bridge.deliver.http import HttpAnswer, Transport
-from vipex_bridge.deliver.retry import Outcome, after_attempt
-from vipex_bridge.errors import BridgeError, StoreError
-from vipex_bridge.store.records import AttemptRecord, Delivery
+from vipex_bridge.deliver.attempt import Tried, Trying, no_client
+from vipex_bridge.deliver.http import Transport
+from vipex_bridge.deliver.retry import What
+from vipex_bridge.errors import StoreError
+from vipex_bridge.store.outbox import Delivery, NewAttempt
 from vipex_bridge.store.store import Store
 
 log = structlog.get_logger()
 
-LOOK_AGAIN_S = 2.0
-"""The longest an idle worker sleeps: `resend` from the command line is seen by then."""
-MAX_ANSWER_BYTES = 65_536
-KEPT_ANSWER_CHARACTERS = 2_048
+LONGEST_SLEEP_S = 5.0
+"""The clock may be set meanwhile, and `resend` comes from another process that cannot wake us."""
+STORE_PAUSE_S = 1.0
+"""Between tries to reach a store that fails."""
+_KINDS = ("notify", "call_end")
 
 
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """What one try came to, for whoever counts: the delivery, the answer's status, the outcome."""
+class _Lane:
+    """One client's workers, and how they are woken. All but `condition` is guarded by it."""
 
-    delivery: Delivery
-    status_code: int | None
-    outcome: str
-    elapsed_s: float
+    def __init__(self) -> None:
+        self.condition = threading.Condition()
+        self.client: Client | None = None
+        """None: no longer configured, or the bridge is stopping; then no worker claims anything."""
+        self.wakes = 0
+        self.workers: dict[int, threading.Thread] = {}
+
+    def wants(self, number: int) -> bool:
+        """Whether worker `number` is to go on claiming."""
+        with self.condition:
+            return self.client is not None and number < self.client.concurrency
+
+    def wake(self) -> None:
+        """Make every idle worker look again."""
+        with self.condition:
+            self.wakes += 1
+            self.condition.notify_all()
+
+    def wait(self, seen: int, timeout_s: float) -> None:
+        """Sleep until woken for the first time since `wakes` was `seen`, or until the time is over."""
+        with self.condition:
+            self.condition.wait_for(lambda: self.wakes != seen, timeout_s)
 
 
 class Deliveries:
-    """All clients' workers. `start` and `close` frame its life; `wake` after each commit."""
+    """Brings what is in the outbox to the clients' servers, until closed.
+
+    `on_attempt` is told of every try, in the worker's thread.
+    """
 
     def __init__(
         self,
@@ -52,233 +72,200 @@ class Deliveries:
         *,
         find_recording: Callable[[str], Path | None],
         clock: Callable[[], float] = time.time,
-        random: Callable[[], float] = random_module.random,
-        on_attempt: Callable[[Tried], None] = lambda tried: None,
+        random: Callable[[], float] = any_random,
+        on_attempt: Callable[[Delivery, NewAttempt], None] | None = None,
     ) -> None:
         self._store = store
         self._settings = settings
-        self._courier = _Courier(store, transport, find_recording, clock, random, on_attempt)
+        self._trying = Trying(transport, find_recording, clock, random)
         self._clock = clock
-        self._workers: dict[str, _ClientWorkers] = {}
-        self._lock = threading.Lock()
+        self._on_attempt = on_attempt
+        self._lanes: dict[str, _Lane] = {}
+        self._changing = threading.Lock()
+        self._closing = threading.Event()
 
     def start(self) -> None:
-        """Puts back what the last run was sending, and starts sending."""
-        released = self._store.release_claims()
+        """Take up what the last run left half done, and begin. Raises StoreError."""
+        with self._store.write(self._clock()) as writer:
+            released = writer.release_claims()
         if released:
-            log.info("delivery.resumed", deliveries=released)
+            log.info("delivery.taken_up", deliveries=released)
         self.reload(self._settings)
 
-    def reload(self, settings: Settings) -> None:
-        """Takes a new configuration: workers of new clients start, those of gone ones end."""
-        with self._lock:
-            self._settings = settings
-            wanted = {name: client for name, client in settings.clients.items() if client.kind != "lookup"}
-            for name in set(self._workers) - set(wanted):
-                self._workers.pop(name).stop()
-            for name, client in wanted.items():
-                workers = self._workers.get(name)
-                if workers is not None and workers.client.concurrency == client.concurrency:
-                    workers.client = client
-                    continue
-                if workers is not None:
-                    workers.stop()
-                self._workers[name] = _ClientWorkers(client, self._store, self._courier, self._clock)
-                self._workers[name].start()
-        for name in self._store.waiting_clients() - set(wanted):
-            ids = self._store.queued_ids(name)
-            self._store.park(ids, f"no client {name!r} in the configuration any more", self._clock())
-            log.error(
-                "delivery.parked", client=name, deliveries=len(ids), error="the client is not configured"
-            )
-
     def wake(self, client_name: str) -> None:
-        """Something was queued for this client."""
-        workers = self._workers.get(client_name)
-        if workers is not None:
-            workers.wake()
+        """Something was queued for this client, and is committed."""
+        lane = self._lanes.get(client_name)
+        if lane is not None:
+            lane.wake()
+
+    def reload(self, settings: Settings) -> None:
+        """Take new settings of the clients; a try under way ends as it began."""
+        with self._changing:
+            if self._closing.is_set():
+                return
+            self._settings = settings
+            clients = _clients(settings)
+            for name in {*self._lanes, *clients}:
+                self._staff(name, self._lanes.setdefault(name, _Lane()), clients.get(name))
+        self._park_strangers()
 
     def close(self, timeout_s: float) -> None:
-        """Takes nothing new and lets running exchanges end within the bound; the rest goes on next time."""
-        with self._lock:
-            workers, self._workers = list(self._workers.values()), {}
-        for each in workers:
-            each.stop()
-        deadline = time.monotonic() + timeout_s
-        for each in workers:
-            each.join(deadline)
+        """Stop claiming, and give the tries under way that long to end.
 
+        What has not ended stays `sending` in the store, and is sent again at the next start.
+        """
+        with self._changing:
+            self._closing.set()
+            workers: list[threading.Thread] = []
+            for lane in self._lanes.values():
+                with lane.condition:
+                    lane.client = None
+                    workers += lane.workers.values()
+                lane.wake()
+        until = time.monotonic() + timeout_s
+        for worker in workers:
+            worker.join(max(0.0, until - time.monotonic()))
+        left = sum(worker.is_alive() for worker in workers)
+        if left:
+            log.warning("delivery.left_for_next_start", tries=left)
 
-class _ClientWorkers:
-    """The threads of one client."""
+    def _staff(self, name: str, lane: _Lane, client: Client | None) -> None:
+        """Give a lane its client's settings and as many workers as these ask for."""
+        with lane.condition:
+            lane.client = client
+            missing = set(range(client.concurrency if client is not None else 0)) - set(lane.workers)
+            for number in sorted(missing):
+                # A daemon thread: a try that outlives `close` must not hold the process.
+                lane.workers[number] = threading.Thread(
+                    target=self._work, args=(name, lane, number), name=f"deliver-{name}-{number}", daemon=True
+                )
+                lane.workers[number].start()
+        lane.wake()
 
-    def __init__(self, client: Client, store: Store, courier: _Courier, clock: Callable[[], float]) -> None:
-        self.client = client
-        self._store = store
-        self._courier = courier
-        self._clock = clock
-        self._changed = threading.Condition()
-        self._wakes = 0
-        self._stopping = False
-        self._threads = [
-            threading.Thread(target=self._work, name=f"deliver-{client.name}-{number}", daemon=True)
-            for number in range(client.concurrency)
-        ]
+    def _park_strangers(self) -> None:
+        """Park what is queued for clients that the configuration does not have."""
+        try:
+            now = self._clock()
+            clients = _clients(self._settings)
+            for name in self._store.queue_depths(now).keys() - clients.keys():
+                reason = no_client(name)
+                with self._store.write(now) as writer:
+                    parked = writer.park(name, reason)
+                if parked:
+                    log.error("delivery.parked", client=name, deliveries=parked, error=reason)
+        except StoreError as error:
+            log.error("delivery.store_failed", error=str(error))
 
-    def start(self) -> None:
-        for thread in self._threads:
-            thread.start()
+    # -- in a worker's thread ---------------------------------------------------------------
 
-    def wake(self) -> None:
-        with self._changed:
-            self._wakes += 1
-            self._changed.notify_all()
-
-    def stop(self) -> None:
-        with self._changed:
-            self._stopping = True
-            self._changed.notify_all()
-
-    def join(self, deadline: float) -> None:
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
-
-    def _work(self) -> None:
-        while not self._stopping:
-            seen = self._wakes
+    def _work(self, name: str, lane: _Lane, number: int) -> None:
+        claimed: Delivery | None = None
+        while claimed is not None or self._goes_on(lane, number):
             try:
-                worked = self._send_next()
-            except StoreError as error:
-                log.error("delivery.store_failed", client=self.client.name, error=str(error))
-                worked = False
+                if claimed is None:
+                    claimed = self._next(name, lane, number)
+                    continue
+                delivery, claimed = claimed, None
+                tried = self._try(delivery, lane)
+                if tried is not None:
+                    claimed = self._record(delivery, tried, lane, number)
+                    self._tell(delivery, tried)
+                if claimed is None or tried is None or tried.outcome.what is What.RETRY:
+                    # Idle colleagues must learn of a new due time, and of a successor that was held up.
+                    lane.wake()
             except Exception:
-                log.exception("delivery.worker_failed", client=self.client.name)
-                worked = False
-            if worked:
-                self.wake()
-            else:
-                self._sleep(seen)
+                log.exception("delivery.worker_failed", client=name)
+                self._closing.wait(STORE_PAUSE_S)
+        if not self._closing.is_set() and lane.client is None:
+            self._park_strangers()
 
-    def _send_next(self) -> bool:
-        taken, expired = self._store.claim(self.client.name, 1, self._clock())
-        for delivery in expired:
-            log.warning(
-                "delivery.expired", client=delivery.client, call=delivery.call_id, delivery=delivery.id
-            )
-        for delivery in taken:
-            self._courier.carry(delivery, self.client)
-        return bool(taken)
+    def _goes_on(self, lane: _Lane, number: int) -> bool:
+        """Whether to claim more; when not, the worker has signed off and may be replaced."""
+        with lane.condition:
+            if lane.wants(number):
+                return True
+            if lane.workers.get(number) is threading.current_thread() and not self._closing.is_set():
+                del lane.workers[number]
+            return False
 
-    def _sleep(self, seen: int) -> None:
+    def _next(self, name: str, lane: _Lane, number: int) -> Delivery | None:
+        """The next delivery; None after a sleep when there was none."""
+        seen = lane.wakes
         try:
-            due = self._store.next_due(self.client.name, self._clock())
-        except StoreError:
-            due = None
-        wait_s = LOOK_AGAIN_S if due is None else max(0.05, min(LOOK_AGAIN_S, due - self._clock()))
-        with self._changed:
-            if self._wakes == seen and not self._stopping:
-                self._changed.wait(wait_s)
+            now = self._clock()
+            due = self._store.next_due(name)
+            if due is None or due > now:
+                lane.wait(seen, LONGEST_SLEEP_S if due is None else min(LONGEST_SLEEP_S, due - now))
+                return None
+            with self._store.write(now) as writer:
+                claimed = writer.claim(name, 1) if lane.wants(number) else []
+        except StoreError as error:
+            if not self._closing.is_set():
+                log.error("delivery.store_failed", client=name, error=str(error))
+            self._closing.wait(STORE_PAUSE_S)
+            return None
+        return claimed[0] if claimed else None
+
+    def _try(self, delivery: Delivery, lane: _Lane) -> Tried | None:
+        """Make one try; None when the bridge is stopping, and the next start is to make it."""
+        client = lane.client
+        if client is not None:
+            return self._trying.once(delivery, client)
+        return None if self._closing.is_set() else self._trying.without_client(delivery)
+
+    def _record(self, delivery: Delivery, tried: Tried, lane: _Lane, number: int) -> Delivery | None:
+        """Record a try, however long the store takes to come back, and claim the next delivery."""
+        while True:
+            try:
+                with self._store.write(self._clock()) as writer:
+                    writer.record_attempt(
+                        delivery.id,
+                        tried.attempt,
+                        next_attempt_at=tried.outcome.next_attempt_at,
+                        retry_index=tried.outcome.retry_index,
+                    )
+                    claimed = writer.claim(delivery.client, 1) if lane.wants(number) else []
+                return claimed[0] if claimed else None
+            except StoreError as error:
+                log.error(
+                    "delivery.not_recorded",
+                    client=delivery.client,
+                    call=delivery.call_id,
+                    delivery=delivery.id,
+                    error=str(error),
+                )
+                if self._closing.wait(STORE_PAUSE_S):
+                    return None
+
+    def _tell(self, delivery: Delivery, tried: Tried) -> None:
+        _log(delivery, tried)
+        if self._on_attempt is not None:
+            self._on_attempt(delivery, tried.attempt)
 
 
-class _Courier:
-    """Carries one delivery to its server and records what became of it."""
+def _clients(settings: Settings) -> dict[str, Client]:
+    """The clients that deliveries go to."""
+    return {name: client for name, client in settings.clients.items() if client.kind in _KINDS}
 
-    def __init__(
-        self,
-        store: Store,
-        transport: Transport,
-        find_recording: Callable[[str], Path | None],
-        clock: Callable[[], float],
-        random: Callable[[], float],
-        on_attempt: Callable[[Tried], None],
-    ) -> None:
-        self._store = store
-        self._transport = transport
-        self._find_recording = find_recording
-        self._clock = clock
-        self._random = random
-        self._on_attempt = on_attempt
 
-    def carry(self, delivery: Delivery, client: Client) -> None:
-        """One try. Every outcome, an unforeseen one too, is recorded."""
-        started_at, ticks = self._clock(), time.monotonic()
-        notes: list[str] = []
-        answer, error = self._exchange(delivery, client, notes)
-        elapsed_s = time.monotonic() - ticks
-        status_code = answer.status if answer is not None else None
-        outcome = after_attempt(
-            status_code=status_code,
-            retry_after=answer.header("Retry-After") if answer is not None else None,
-            retry_index=delivery.retry_index,
-            delays_s=client.retry_s,
-            now=self._clock(),
-            chance=self._random(),
-        )
-        if outcome.kind != "delivered" and error is None:
-            notes.append(f"answered {status_code}")
-        self._record(
-            delivery, outcome, answer, "; ".join(filter(None, [error, *notes])), started_at, elapsed_s
-        )
-        self._on_attempt(Tried(delivery, status_code, outcome.kind, elapsed_s))
-
-    def _exchange(
-        self, delivery: Delivery, client: Client, notes: list[str]
-    ) -> tuple[HttpAnswer | None, str | None]:
-        if delivery.request is None:
-            return None, delivery.error or "nothing was rendered"
-        try:
-            outgoing = fill(
-                delivery.request,
-                client,
-                self._find_recording,
-                idempotency_key=delivery.idempotency_key,
-                on_missing=lambda reference, reason: notes.append(f"recording left out: {reason}"),
+def _log(delivery: Delivery, tried: Tried) -> None:
+    attempt = tried.attempt
+    told = log.bind(
+        client=delivery.client,
+        call=delivery.call_id,
+        delivery=delivery.id,
+        notice=delivery.event,
+        status=attempt.status_code,
+        elapsed_ms=round(attempt.elapsed_s * 1000),
+    )
+    match tried.outcome.what:
+        case What.DELIVERED:
+            told.info("delivery.sent")
+        case What.RETRY:
+            told.warning(
+                "delivery.failed_try", error=attempt.error, next_attempt_at=tried.outcome.next_attempt_at
             )
-            answer = self._transport.exchange(
-                outgoing, tls=client.tls, timeout_s=client.timeout_s, max_bytes=MAX_ANSWER_BYTES, cut=True
-            )
-        except BridgeError as error:
-            return None, str(error)
-        except Exception as error:
-            log.exception("delivery.unforeseen", client=client.name, delivery=delivery.id)
-            return None, f"unforeseen: {type(error).__name__}"
-        return answer, None
-
-    def _record(
-        self,
-        delivery: Delivery,
-        outcome: Outcome,
-        answer: HttpAnswer | None,
-        error: str,
-        started_at: float,
-        elapsed_s: float,
-    ) -> None:
-        excerpt = (
-            answer.body.decode("utf-8", "replace")[:KEPT_ANSWER_CHARACTERS] if answer is not None else None
-        )
-        attempt = AttemptRecord(
-            delivery_id=delivery.id,
-            started_at=started_at,
-            elapsed_s=elapsed_s,
-            status_code=answer.status if answer is not None else None,
-            outcome=outcome.kind,
-            error=error or None,
-            answer=excerpt,
-        )
-        status = "queued" if outcome.kind == "retry" else outcome.kind
-        self._store.record_attempt(
-            attempt, status=status, next_attempt_at=outcome.next_attempt_at, now=self._clock()
-        )
-        told = log.bind(
-            client=delivery.client,
-            call=delivery.call_id,
-            delivery=delivery.id,
-            status=attempt.status_code,
-            elapsed_ms=round(elapsed_s * 1000),
-        )
-        if outcome.kind == "delivered":
-            told.info("delivery.sent", note=error or None)
-        elif outcome.kind == "retry":
-            told.warning("delivery.failed_try", error=error, next_attempt_at=outcome.next_attempt_at)
-        else:
-            told.error("delivery.parked", error=error)
+        case What.FAILED:
+            told.error("delivery.parked", error=attempt.error)
+        case What.EXPIRED:
+            told.warning("delivery.expired", error=attempt.error)

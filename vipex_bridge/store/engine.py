@@ -1,145 +1,131 @@
-"""Opening the database: one file, checked, locked for one bridge, safe against power loss."""
+"""Opening the state database: what differs between database systems, and the one-bridge lock."""
 
 from __future__ import annotations
 
 import fcntl
 import os
-import threading
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, select, text
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from vipex_bridge.errors import StoreError
-from vipex_bridge.store import schema
 
-_BUSY_TIMEOUT_MS = 5_000
-
-
-class Database:
-    """The engine and its write lock: writers queue up here rather than meet SQLITE_BUSY."""
-
-    def __init__(self, url: str, node: str, *, exclusive: bool) -> None:
-        self.path = _path_in(url)
-        self._write_lock = threading.Lock()
-        self._lock_file = _locked(self.path, node) if exclusive else None
-        self.engine = _engine(url)
-        try:
-            self._prepare()
-        except BaseException:
-            self.close()
-            raise
-
-    def close(self) -> None:
-        """Closes every connection and lets go of the lock."""
-        self.engine.dispose()
-        if self._lock_file is not None:
-            self._lock_file.close()
-            self._lock_file = None
-
-    @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """A connection to read with. Raises `StoreError`."""
-        try:
-            with self.engine.connect() as connection:
-                yield connection
-        except SQLAlchemyError as error:
-            raise self.trouble(error) from error
-
-    @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """One transaction: committed when the block ends well, else undone. Raises `StoreError`."""
-        try:
-            with self._write_lock, self.engine.connect() as connection:
-                connection.execute(text("BEGIN IMMEDIATE"))
-                try:
-                    yield connection
-                except BaseException:
-                    connection.exec_driver_sql("ROLLBACK")
-                    raise
-                connection.exec_driver_sql("COMMIT")
-        except SQLAlchemyError as error:
-            raise self.trouble(error) from error
-
-    def trouble(self, error: SQLAlchemyError) -> StoreError:
-        """The error in the operator's words."""
-        reason = str(error.orig) if isinstance(error, DBAPIError) else str(error)
-        return StoreError(f"{self.path}: {reason}: see that its disk has room and is writable")
-
-    def _prepare(self) -> None:
-        try:
-            with self.engine.connect() as connection:
-                found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
-        except SQLAlchemyError as error:
-            raise self.trouble(error) from error
-        if found != "ok":
-            raise StoreError(f"{self.path}: is damaged ({found}): move it away, a new one is made")
-        with self.writing() as connection:
-            schema.metadata.create_all(connection)
-            version = _version(connection)
-            if version is None:
-                connection.execute(schema.meta.insert().values(key="version", value=str(schema.VERSION)))
-            elif version > schema.VERSION:
-                raise StoreError(
-                    f"{self.path}: was written by a newer vipex-bridge (schema {version}): install that one"
-                )
+BUSY_TIMEOUT_S = 5.0
+WRITING = "vipex_writing"
+"""The execution option of a connection whose transactions write."""
 
 
-def _version(connection: Connection) -> int | None:
-    row = connection.execute(select(schema.meta.c.value).where(schema.meta.c.key == "version")).scalar()
-    return int(row) if row is not None else None
+def path_of(url: str) -> Path:
+    """The database's file.
 
-
-def _path_in(url: str) -> Path:
+    Raises StoreError for what is not the URL of an SQLite file; never shows the URL, which may hold a
+    password.
+    """
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
-        raise StoreError(f"store: {error}") from None
-    if parsed.get_backend_name() != "sqlite" or not parsed.database:
-        raise StoreError("store: only sqlite:////absolute/path is supported")
-    path = Path(parsed.database)
+    except ArgumentError:
+        raise StoreError("store is not a database URL: write sqlite:////path/to/state.db") from None
+    if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
+        raise StoreError("store must be an SQLite file for now: write sqlite:////path/to/state.db")
+    return Path(str(parsed.database))
+
+
+def check_place(path: Path) -> None:
+    """Raises StoreError, with what to do, where no database can be kept at `path`."""
     if not path.parent.is_dir():
-        raise StoreError(f"{path}: its folder does not exist: make it, and let the bridge's user write there")
-    if not os.access(path.parent, os.W_OK):
-        raise StoreError(f"{path.parent}: the bridge's user may not write there")
-    return path
+        raise StoreError(f"{path}: the folder {path.parent} does not exist: create it, or correct store")
+    if path.is_dir():
+        raise StoreError(f"{path} is a folder: name a file in it under store")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise StoreError(f"{path}: no right to write in {path.parent}: give it to the bridge's user")
+    if path.exists() and not os.access(path, os.R_OK | os.W_OK):
+        raise StoreError(f"{path}: no right to read and write it: give it to the bridge's user")
 
 
-def _engine(url: str) -> Engine:
+def lock(path: Path, node: str) -> IO[str]:
+    """Take the database at `path` for this process until the file given back is closed.
+
+    Raises StoreError that names the bridge which has it.
+    """
+    try:
+        file = path.with_name(path.name + ".lock").open("a+", encoding="utf-8")
+    except OSError as error:
+        raise StoreError(f"{path}: its lock file cannot be opened: {error.strerror}") from None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.seek(0)
+        holder = file.read(200).strip() or "unknown"
+        file.close()
+        raise StoreError(
+            f"{path} is in use by another bridge ({holder}): stop it, or give this one a store of its own"
+        ) from None
+    file.seek(0)
+    file.truncate()
+    file.write(f"node {node}, pid {os.getpid()}\n")
+    file.flush()
+    return file
+
+
+def open_engine(path: Path) -> Engine:
+    """SQLite as the bridge needs it: a commit is on the disk when it returns, readers never wait."""
+    # Before SQLite does: calls are nobody else's business, and its other files take over the mode.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     engine = create_engine(
-        url,
-        connect_args={"timeout": _BUSY_TIMEOUT_MS / 1000, "check_same_thread": False},
-        isolation_level="AUTOCOMMIT",
+        f"sqlite:///{path}", connect_args={"timeout": BUSY_TIMEOUT_S}, max_overflow=-1, hide_parameters=True
     )
-
-    @event.listens_for(engine, "connect")
-    def safe(connection: Any, record: object) -> None:
-        del record
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.execute("PRAGMA synchronous = FULL")
-        cursor.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
-        cursor.execute("PRAGMA foreign_keys = ON")
-        cursor.close()
-
+    event.listen(engine, "connect", _set_up)
+    event.listen(engine, "begin", _begin)
     return engine
 
 
-def _locked(path: Path, node: str) -> IO[str]:
-    """The lock that says that one bridge uses this database. Raises `StoreError` naming the other."""
-    lock_file = path.with_name(path.name + ".lock").open("a+", encoding="utf-8")
+def check_sound(connection: Connection, path: Path) -> None:
+    """Raises StoreError when the database is damaged."""
+    found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+    if found != "ok":
+        raise StoreError(f"{path} is damaged ({found}): move it away, or put back its backup")
+
+
+@contextmanager
+def failures_of(path: Path) -> Iterator[None]:
+    """Make whatever the database raises a StoreError of one line."""
     try:
-        fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock_file.seek(0)
-        holder = lock_file.read().strip() or "another process"
-        lock_file.close()
-        raise StoreError(f"{path}: is in use by {holder}: one bridge at a time") from None
-    lock_file.truncate(0)
-    lock_file.write(f"node {node}, pid {os.getpid()}")
-    lock_file.flush()
-    return lock_file
+        yield
+    except DBAPIError as error:
+        raise StoreError(_explained(path, error.orig)) from error
+    except SQLAlchemyError as error:
+        raise StoreError(f"{path}: {str(error).splitlines()[0]}") from error
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror or error}") from error
+
+
+def _explained(path: Path, error: BaseException | None) -> str:
+    code = getattr(error, "sqlite_errorcode", None)
+    if code == sqlite3.SQLITE_NOTADB:
+        return f"{path} is not a database: name another file under store"
+    if code == sqlite3.SQLITE_FULL:
+        return f"{path}: the disk is full: make room"
+    if code is not None and code & 0xFF == sqlite3.SQLITE_BUSY:
+        return f"{path}: another program has held it for {BUSY_TIMEOUT_S:g} s: close that program"
+    if code is not None and code & 0xFF == sqlite3.SQLITE_CORRUPT:
+        return f"{path} is damaged ({error}): move it away, or put back its backup"
+    return f"{path}: {error}: look after the disk and the file's owner"
+
+
+def _set_up(connection: Any, record: Any) -> None:
+    # Python's own BEGIN comes late and is deferred; `_begin` says when a transaction starts.
+    connection.isolation_level = None
+    for setting in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {setting}").close()
+
+
+def _begin(connection: Connection) -> None:
+    # A transaction that turns from reading to writing can fail at once; IMMEDIATE waits its turn.
+    writes = connection.get_execution_options().get(WRITING)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,73 +1,212 @@
-"""The outbox: which delivery is tried next, and what becomes of it."""
+"""The outbox: what is to be delivered, what was, and every try.
+
+    queued -> sending -> delivered
+      ^          |-----> queued (a retry), failed, expired
+      |------------------- resend
+
+A delivery is claimed (`sending`) only when it is due and no earlier one of the same call to the same
+client is queued or being sent: notifications of one call leave in order (contract, section 4).
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Any
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from sqlalchemy import Connection, Row, delete, exists, func, insert, or_, select, update
+import structlog
+from sqlalchemy import ColumnElement, Connection, Row, exists, func, insert, select, update
 
 from vipex_bridge.render.request import Request
 from vipex_bridge.store import schema
-from vipex_bridge.store.records import AttemptRecord, Delivery
 
-OPEN = ("queued", "sending")
+log = structlog.get_logger()
+
+WAITING = ("queued", "sending")
 FINISHED = ("delivered", "failed", "expired")
+ANSWER_BYTES = 2048
+"""What is kept of an answer."""
 
-_table = schema.deliveries
+_d = schema.deliveries.c
 
 
-def claim(
-    connection: Connection, client: str, limit: int, now: float
-) -> tuple[list[Delivery], list[Delivery]]:
-    """Takes up to `limit` due deliveries of a client; also those found expired instead.
+@dataclass(frozen=True, slots=True)
+class NewDelivery:
+    """Something to be delivered. Without a `request` it is parked as failed at once, with `error`."""
 
-    A delivery waits while an earlier one of the same call and client is open: notifications of one
-    call leave in order (contract, section 4).
-    """
-    expired = _expire(connection, client, now)
-    earlier = _table.alias("earlier")
-    waits = exists().where(
-        earlier.c.client == _table.c.client,
-        earlier.c.call_id == _table.c.call_id,
-        earlier.c.id < _table.c.id,
-        earlier.c.status.in_(OPEN),
-    )
-    due = (
-        select(_table)
-        .where(
-            _table.c.client == client, _table.c.status == "queued", _table.c.next_attempt_at <= now, ~waits
+    client: str
+    kind: str
+    """notify or call_end."""
+    call_id: int
+    event: str
+    created_at: float
+    request: Request | None
+    error: str | None = None
+    expires_at: float | None = None
+    dedupe_key: str | None = None
+    """Two deliveries with the same one are one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A delivery as the outbox has it."""
+
+    id: int
+    idempotency_key: str
+    node: str
+    client: str
+    kind: str
+    call_id: int
+    event: str
+    created_at: float
+    expires_at: float | None
+    status: str
+    """queued, sending, delivered, failed or expired."""
+    attempts: int
+    retry_index: int
+    """How many of the client's retry delays are used up."""
+    next_attempt_at: float
+    finished_at: float | None
+    error: str | None
+    """Why the last try failed, or why there was none."""
+    request: Request | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewAttempt:
+    """One try. `status_code` is None when no answer came, `answer` at most `ANSWER_BYTES` of it."""
+
+    started_at: float
+    elapsed_s: float
+    status_code: int | None
+    outcome: str
+    """delivered, retry, failed or expired: what became of the delivery."""
+    error: str | None
+    answer: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRecord:
+    """One try as the outbox has it; see `NewAttempt`."""
+
+    id: int
+    delivery_id: int
+    started_at: float
+    elapsed_s: float
+    status_code: int | None
+    outcome: str
+    error: str | None
+    answer: str | None
+
+
+_COLUMNS = (
+    _d.id, _d.idempotency_key, _d.node, _d.client, _d.kind, _d.call_id, _d.event, _d.created_at,
+    _d.expires_at, _d.status, _d.attempts, _d.retry_index, _d.next_attempt_at, _d.finished_at, _d.error,
+    _d.request,
+)  # fmt: skip
+
+
+def queue(connection: Connection, node: str, new: NewDelivery) -> int | None:
+    """Put a delivery into the outbox and give its id; None when its dedupe key is there already."""
+    if new.dedupe_key is not None:
+        known = select(_d.id).where(_d.dedupe_key == new.dedupe_key)
+        if connection.scalar(known) is not None:
+            return None
+    rendered = new.request is not None
+    if not rendered:
+        log.error("delivery.parked", client=new.client, call=new.call_id, notice=new.event, error=new.error)
+    done = connection.execute(
+        insert(schema.deliveries).values(
+            idempotency_key=uuid.uuid4().hex,
+            dedupe_key=new.dedupe_key,
+            node=node,
+            client=new.client,
+            kind=new.kind,
+            call_id=new.call_id,
+            event=new.event,
+            created_at=new.created_at,
+            expires_at=new.expires_at,
+            status="queued" if rendered else "failed",
+            attempts=0,
+            retry_index=0,
+            next_attempt_at=new.created_at,
+            finished_at=None if rendered else new.created_at,
+            error=new.error,
+            request=json.dumps(new.request.to_dict()) if new.request is not None else None,
         )
-        .order_by(_table.c.next_attempt_at, _table.c.id)
+    )
+    [delivery_id] = done.inserted_primary_key or [None]
+    return None if delivery_id is None else int(delivery_id)
+
+
+def claim(connection: Connection, node: str, client: str, limit: int, now: float) -> list[Delivery]:
+    """Take up to `limit` due deliveries, oldest first, as `sending`; what has expired is marked so."""
+    _expire(connection, node, client, now)
+    query = (
+        select(*_COLUMNS)
+        .where(*_claimable(node, client), _d.next_attempt_at <= now)
+        .order_by(_d.next_attempt_at, _d.id)
         .limit(limit)
+        .with_for_update(skip_locked=True)
     )
-    taken = [delivery_of(row) for row in connection.execute(due)]
-    if taken:
-        ids = [delivery.id for delivery in taken]
-        connection.execute(update(_table).where(_table.c.id.in_(ids)).values(status="sending"))
-    return taken, expired
+    rows = connection.execute(query).all()
+    if rows:
+        ids = [row.id for row in rows]
+        connection.execute(update(schema.deliveries).where(_d.id.in_(ids)).values(status="sending"))
+    return [_delivery(row, status="sending") for row in rows]
 
 
-def next_due(connection: Connection, client: str, now: float) -> float | None:
-    """When the client's next delivery becomes due; None when none does later than `now`.
+def next_due(connection: Connection, node: str, client: str) -> float | None:
+    """When the next delivery can be claimed; None when none waits for its time."""
+    query = select(_d.next_attempt_at).where(*_claimable(node, client))
+    return connection.scalar(query.order_by(_d.next_attempt_at, _d.id).limit(1))
 
-    One that is due already and was not claimed waits for an earlier one of its call to end.
-    """
-    due = select(func.min(_table.c.next_attempt_at)).where(
-        _table.c.client == client, _table.c.status == "queued", _table.c.next_attempt_at > now
+
+def _claimable(node: str, client: str) -> list[ColumnElement[bool]]:
+    earlier = schema.deliveries.alias("earlier").c
+    blocked = exists().where(
+        earlier.call_id == _d.call_id,
+        earlier.client == _d.client,
+        earlier.id < _d.id,
+        earlier.status.in_(WAITING),
     )
-    found: float | None = connection.execute(due).scalar()
-    return found
+    return [_d.node == node, _d.client == client, _d.status == "queued", ~blocked]
 
 
-def record(
-    connection: Connection, attempt: AttemptRecord, *, status: str, next_attempt_at: float | None, now: float
+def _expire(connection: Connection, node: str, client: str, now: float) -> None:
+    where = [_d.node == node, _d.client == client, _d.status == "queued", _d.expires_at <= now]
+    late = connection.execute(select(_d.id, _d.call_id, _d.event, _d.attempts).where(*where)).all()
+    for row in late:
+        log.warning(
+            "delivery.expired",
+            client=client,
+            call=row.call_id,
+            delivery=row.id,
+            notice=row.event,
+            attempts=row.attempts,
+        )
+    if late:
+        connection.execute(
+            update(schema.deliveries)
+            .where(_d.id.in_([row.id for row in late]))
+            .values(status="expired", finished_at=now)
+        )
+
+
+def record_attempt(
+    connection: Connection,
+    delivery_id: int,
+    attempt: NewAttempt,
+    *,
+    next_attempt_at: float | None,
+    retry_index: int,
+    now: float,
 ) -> None:
-    """Logs one try and what follows from it: `status` is the delivery's from here on."""
+    """Keep a try, and what follows from it, of a delivery that was claimed."""
     connection.execute(
         insert(schema.attempts).values(
-            delivery_id=attempt.delivery_id,
+            delivery_id=delivery_id,
             started_at=attempt.started_at,
             elapsed_s=attempt.elapsed_s,
             status_code=attempt.status_code,
@@ -76,88 +215,99 @@ def record(
             answer=attempt.answer,
         )
     )
-    values: dict[str, Any] = {"status": status, "attempts": _table.c.attempts + 1, "error": attempt.error}
-    if next_attempt_at is not None:
-        values |= {"next_attempt_at": next_attempt_at, "retry_index": _table.c.retry_index + 1}
-    else:
-        values["finished_at"] = now
-    connection.execute(update(_table).where(_table.c.id == attempt.delivery_id).values(**values))
-
-
-def park(connection: Connection, delivery_ids: Sequence[int], error: str, now: float) -> None:
-    """Parks deliveries as failed without a try."""
+    again = next_attempt_at is not None
+    values: dict[str, object] = {
+        "status": "queued" if again else attempt.outcome,
+        "attempts": _d.attempts + 1,
+        "retry_index": retry_index,
+        "finished_at": None if again else now,
+        "error": attempt.error,
+    }
+    if again:
+        values["next_attempt_at"] = next_attempt_at
     connection.execute(
-        update(_table)
-        .where(_table.c.id.in_(delivery_ids))
-        .values(status="failed", error=error, finished_at=now)
+        update(schema.deliveries).where(_d.id == delivery_id, _d.status == "sending").values(values)
     )
 
 
-def release(connection: Connection, node: str) -> int:
-    """Puts back what was being sent when the last run ended; the number put back."""
-    result = connection.execute(
-        update(_table).where(_table.c.status == "sending", _table.c.node == node).values(status="queued")
-    )
-    return result.rowcount
+def release_claims(connection: Connection, node: str) -> int:
+    """Put back what the last run had claimed and not ended; gives how many."""
+    where = [_d.node == node, _d.status == "sending"]
+    return connection.execute(update(schema.deliveries).where(*where).values(status="queued")).rowcount
 
 
-def retire(connection: Connection, older_than: float, limit: int) -> int:
-    """Drops up to `limit` finished deliveries, and as many told calls with all that hangs on them."""
-    old = (
-        select(_table.c.id)
-        .where(_table.c.status.in_(FINISHED), _table.c.finished_at < older_than)
-        .limit(limit)
-    )
-    ids = list(connection.execute(old).scalars())
-    connection.execute(delete(schema.attempts).where(schema.attempts.c.delivery_id.in_(ids)))
-    connection.execute(delete(_table).where(_table.c.id.in_(ids)))
-    calls = schema.calls
-    still_open = exists().where(_table.c.call_id == calls.c.id, _table.c.status.in_(OPEN))
-    gone = list(
-        connection.execute(
-            select(calls.c.id).where(calls.c.told_at < older_than, ~still_open).limit(limit)
-        ).scalars()
-    )
-    for table in (schema.call_keys, schema.cdr_rows, schema.recordings):
-        connection.execute(delete(table).where(table.c.call_id.in_(gone)))
-    connection.execute(delete(calls).where(calls.c.id.in_(gone)))
-    return len(ids) + len(gone)
+def park(connection: Connection, node: str, client: str, reason: str, now: float) -> int:
+    """Mark everything queued for a client as failed; gives how many."""
+    where = [_d.node == node, _d.client == client, _d.status == "queued"]
+    values = {"status": "failed", "error": reason, "finished_at": now}
+    return connection.execute(update(schema.deliveries).where(*where).values(values)).rowcount
 
 
-def delivery_of(row: Row[Any]) -> Delivery:
-    """A row of the table as a value."""
-    request = Request.from_dict(json.loads(row.request)) if row.request is not None else None
-    return Delivery(
-        id=row.id,
-        idempotency_key=row.idempotency_key,
-        client=row.client,
-        kind=row.kind,
-        call_id=row.call_id,
-        event=row.event,
-        created_at=row.created_at,
-        expires_at=row.expires_at,
-        status=row.status,
-        attempts=row.attempts,
-        retry_index=row.retry_index,
-        next_attempt_at=row.next_attempt_at,
-        finished_at=row.finished_at,
-        error=row.error,
-        request=request,
-    )
+def resend(connection: Connection, ids: Sequence[int], failed_since: float | None, now: float) -> int:
+    """Queue finished deliveries again, as new but for their data and key; gives how many.
 
-
-def _expire(connection: Connection, client: str, now: float) -> list[Delivery]:
-    over = select(_table).where(
-        _table.c.client == client,
-        _table.c.status == "queued",
-        or_(_table.c.expires_at <= now, _table.c.expires_at <= _table.c.next_attempt_at),
-    )
-    expired = [delivery_of(row) for row in connection.execute(over)]
-    if expired:
-        ids = [delivery.id for delivery in expired]
-        connection.execute(
-            update(_table)
-            .where(_table.c.id.in_(ids))
-            .values(status="expired", finished_at=now, error="not told before it expired")
+    Which: those of `ids`, or every failed one that was parked at `failed_since` or later.
+    """
+    which: ColumnElement[bool] = _d.id.in_(ids)
+    if failed_since is not None:
+        which = (_d.status == "failed") & (_d.finished_at >= failed_since)
+    done = connection.execute(
+        update(schema.deliveries)
+        .where(which, _d.status.in_(FINISHED), _d.request.is_not(None))
+        .values(
+            status="queued", retry_index=0, next_attempt_at=now, expires_at=None, finished_at=None, error=None
         )
-    return expired
+    )
+    return done.rowcount
+
+
+def get(connection: Connection, delivery_id: int) -> Delivery | None:
+    """The delivery of that id."""
+    row = connection.execute(select(*_COLUMNS).where(_d.id == delivery_id)).one_or_none()
+    return None if row is None else _delivery(row)
+
+
+def listing(
+    connection: Connection,
+    *,
+    status: str | None,
+    client: str | None,
+    call_id: int | None,
+    since: float | None,
+    limit: int,
+    before_id: int | None,
+) -> list[Delivery]:
+    """Deliveries, latest first."""
+    query = select(*_COLUMNS).order_by(_d.id.desc()).limit(limit)
+    for column, wanted in ((_d.status, status), (_d.client, client), (_d.call_id, call_id)):
+        if wanted is not None:
+            query = query.where(column == wanted)
+    if since is not None:
+        query = query.where(_d.created_at >= since)
+    if before_id is not None:
+        query = query.where(_d.id < before_id)
+    return [_delivery(row) for row in connection.execute(query)]
+
+
+def attempts_of(connection: Connection, delivery_id: int) -> list[AttemptRecord]:
+    """Every try of a delivery, in order."""
+    table = schema.attempts
+    query = select(table).where(table.c.delivery_id == delivery_id).order_by(table.c.id)
+    return [AttemptRecord(*row) for row in connection.execute(query)]
+
+
+def depths(connection: Connection, node: str, now: float) -> Mapping[str, tuple[int, float]]:
+    """For each client that has any: how many deliveries wait or are being sent, and the oldest's age in s."""
+    query = (
+        select(_d.client, func.count(), func.min(_d.created_at))
+        .where(_d.node == node, _d.status.in_(WAITING))
+        .group_by(_d.client)
+    )
+    return {client: (count, max(0.0, now - oldest)) for client, count, oldest in connection.execute(query)}
+
+
+def _delivery(row: Row[*tuple[object, ...]], **changed: object) -> Delivery:
+    values = dict(row._mapping)
+    if values["request"] is not None:
+        values["request"] = Request.from_dict(json.loads(values["request"]))
+    return Delivery(**(values | changed))

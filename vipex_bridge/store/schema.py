@@ -1,113 +1,188 @@
-"""The tables of the bridge's own database. Times are seconds since the epoch."""
+"""The tables of the state database, and the types they are made of.
+
+Times are seconds since the epoch as float. What only we read back is JSON text. Rows belong to a
+`node`, so that several bridges can share one database.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Float, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
+from typing import Any
 
-VERSION = 1
-"""The schema's version; a database of a newer one is refused."""
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    insert,
+    inspect,
+    select,
+)
+from sqlalchemy.types import TypeDecorator
+
+from vipex_bridge.errors import StoreError
+from vipex_bridge.render.escape import sound
+
+SCHEMA_VERSION = 1
+
+Id = BigInteger().with_variant(Integer, "sqlite")
+"""SQLite grows a key by itself only when its type is INTEGER."""
+
+
+def storable(text: str) -> str:
+    """`text` as every database takes it: a caller's name may hold what UTF-8 or PostgreSQL does not."""
+    return sound(text).replace("\0", "\ufffd")
+
+
+class SoundText(TypeDecorator[str]):
+    """Text from outside: lone surrogates and NUL are replaced on the way in."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Any) -> str | None:
+        """The text as it is stored."""
+        return None if value is None else storable(value)
+
 
 metadata = MetaData()
 
 meta = Table(
-    "meta", metadata, Column("key", String(64), primary_key=True), Column("value", Text, nullable=False)
+    "meta",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
 )
 
 calls = Table(
     "calls",
     metadata,
-    Column("id", Integer, primary_key=True, autoincrement=False),
-    Column("node", String(255), nullable=False),
-    Column("key", String(255), nullable=False),
-    Column("state", String(16), nullable=False),
-    Column("started_at", Float, nullable=False),
-    Column("ended_at", Float),
-    Column("told_at", Float),
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("node", SoundText, nullable=False),
+    Column("key", SoundText, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("started_at", Double, nullable=False),
+    Column("ended_at", Double),
+    Column("told_at", Double),
+    Column("merged_into", Id),
     Column("direction", Integer),
-    Column("src", String(255)),
-    Column("dst", String(255)),
-    Column("exten", String(255)),
-    Column("facts", Text),
-    Column("document", Text),
-    Index("calls_by_state", "node", "state"),
-    Index("calls_by_told", "told_at"),
+    Column("src", SoundText),
+    Column("dst", SoundText),
+    Column("exten", SoundText),
+    Column("facts", SoundText),
+    Column("document", SoundText),
+    Index("calls_by_state", "state", "told_at"),
 )
 
 call_keys = Table(
     "call_keys",
     metadata,
-    Column("node", String(255), primary_key=True),
-    Column("key", String(255), primary_key=True),
-    Column("call_id", Integer, nullable=False),
+    Column("node", SoundText, primary_key=True),
+    Column("key", SoundText, primary_key=True),
+    Column("call_id", Id, ForeignKey("calls.id", ondelete="CASCADE"), nullable=False),
     Index("call_keys_by_call", "call_id"),
 )
 
 cdr_cursor = Table(
     "cdr_cursor",
     metadata,
-    Column("node", String(255), primary_key=True),
-    Column("cursor", Text, nullable=False),
+    Column("node", SoundText, primary_key=True),
+    Column("cursor", SoundText, nullable=False),
 )
 
 cdr_rows = Table(
     "cdr_rows",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("node", String(255), nullable=False),
-    Column("row_key", String(512), nullable=False),
-    Column("call_id", Integer, nullable=False),
-    Column("seen_at", Float, nullable=False),
-    Column("row", Text, nullable=False),
-    UniqueConstraint("node", "row_key", name="one_row_once"),
+    Column("id", Id, primary_key=True),
+    Column("node", SoundText, nullable=False),
+    Column("uniqueid", SoundText, nullable=False),
+    Column("sequence", Id, nullable=False),
+    Column("dstchannel", SoundText, nullable=False),
+    Column("start", Double, nullable=False),
+    Column("row", SoundText, nullable=False),
+    Column("call_id", Id, ForeignKey("calls.id", ondelete="CASCADE"), nullable=False),
+    Column("seen_at", Double, nullable=False),
+    UniqueConstraint("node", "uniqueid", "sequence", "dstchannel", "start"),
     Index("cdr_rows_by_call", "call_id"),
 )
 
 deliveries = Table(
     "deliveries",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("idempotency_key", String(64), nullable=False, unique=True),
-    Column("node", String(255), nullable=False),
-    Column("client", String(255), nullable=False),
-    Column("kind", String(16), nullable=False),
-    Column("call_id", Integer, nullable=False),
-    Column("event", String(16), nullable=False),
-    Column("created_at", Float, nullable=False),
-    Column("expires_at", Float),
-    Column("status", String(16), nullable=False),
+    Column("id", Id, primary_key=True),
+    Column("idempotency_key", Text, nullable=False, unique=True),
+    Column("dedupe_key", SoundText, unique=True),
+    Column("node", SoundText, nullable=False),
+    Column("client", SoundText, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("call_id", Id, nullable=False),
+    Column("event", SoundText, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("expires_at", Double),
+    Column("status", Text, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("retry_index", Integer, nullable=False),
-    Column("next_attempt_at", Float, nullable=False),
-    Column("finished_at", Float),
-    Column("error", Text),
-    Column("request", Text),
-    Column("dedupe_key", String(512), unique=True),
-    Index("deliveries_due", "client", "status", "next_attempt_at"),
-    Index("deliveries_in_order", "client", "call_id", "id"),
-    Index("deliveries_by_call", "call_id"),
-    Index("deliveries_finished", "status", "finished_at"),
+    Column("next_attempt_at", Double, nullable=False),
+    Column("finished_at", Double),
+    Column("error", SoundText),
+    Column("request", SoundText),
+    Index("deliveries_due", "node", "client", "status", "next_attempt_at", "id"),
+    Index("deliveries_expiring", "node", "client", "status", "expires_at"),
+    Index("deliveries_of_call", "call_id", "client", "id"),
+    Index("deliveries_of_client", "client", "id"),
+    Index("deliveries_by_status", "status", "finished_at"),
     sqlite_autoincrement=True,
 )
 
 attempts = Table(
     "attempts",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("delivery_id", Integer, nullable=False),
-    Column("started_at", Float, nullable=False),
-    Column("elapsed_s", Float, nullable=False),
+    Column("id", Id, primary_key=True),
+    Column("delivery_id", Id, ForeignKey("deliveries.id", ondelete="CASCADE"), nullable=False),
+    Column("started_at", Double, nullable=False),
+    Column("elapsed_s", Double, nullable=False),
     Column("status_code", Integer),
-    Column("outcome", String(16), nullable=False),
-    Column("error", Text),
-    Column("answer", Text),
-    Index("attempts_by_delivery", "delivery_id"),
+    Column("outcome", Text, nullable=False),
+    Column("error", SoundText),
+    Column("answer", SoundText),
+    Index("attempts_of_delivery", "delivery_id", "id"),
 )
 
 recordings = Table(
     "recordings",
     metadata,
-    Column("reference", String(64), primary_key=True),
-    Column("call_id", Integer, nullable=False),
-    Column("path", Text, nullable=False),
-    Index("recordings_by_call", "call_id"),
+    Column("reference", Text, primary_key=True),
+    Column("call_id", Id, ForeignKey("calls.id", ondelete="CASCADE"), nullable=False),
+    Column("part_id", Id),
+    Column("path", SoundText, nullable=False),
+    Index("recordings_of_call", "call_id"),
 )
+
+
+def prepare(connection: Connection) -> None:
+    """Create the tables in an empty database; in any other, make sure that they are ours.
+
+    Raises StoreError for the tables of another program and for those of a newer bridge.
+    """
+    present = set(inspect(connection).get_table_names())
+    if not present:
+        metadata.create_all(connection)
+        connection.execute(insert(meta).values(key="schema_version", value=str(SCHEMA_VERSION)))
+        connection.execute(insert(meta).values(key="next_id", value="1"))
+        return
+    found = None
+    if {"meta", "deliveries"} <= present:
+        found = connection.scalar(select(meta.c.value).where(meta.c.key == "schema_version"))
+    if found is None or not found.isdigit():
+        raise StoreError("holds the tables of another program: name a file of its own under store")
+    if int(found) > SCHEMA_VERSION:
+        raise StoreError(
+            f"was made by a newer vipex-bridge (schema {found}, this one knows {SCHEMA_VERSION}):"
+            " upgrade the bridge, or put back the store's backup"
+        )

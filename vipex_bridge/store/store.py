@@ -1,151 +1,225 @@
-"""The bridge's own database: the one face of this package."""
+"""The state database as the rest of the bridge sees it: reads, and transactions that write.
+
+Thread-safe. Writers queue up for one lock, so that none meets a busy database; readers see the last
+commit and never wait. Every failure of the database is a StoreError of one line.
+"""
 
 from __future__ import annotations
 
-import json
+import contextlib
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Connection
 
+from vipex_bridge.calls.document import CallDocument
 from vipex_bridge.calls.rows import CdrRow
-from vipex_bridge.store import outbox, schema
-from vipex_bridge.store.engine import Database
-from vipex_bridge.store.records import AttemptRecord, Delivery, StoredCall, StoredRecording
-from vipex_bridge.store.writer import Writer
+from vipex_bridge.errors import StoreError
+from vipex_bridge.store import calls, engine, outbox, retention, schema
+from vipex_bridge.store.calls import StoredCall, StoredRecording
+from vipex_bridge.store.outbox import AttemptRecord, Delivery, NewAttempt, NewDelivery
 
-RETIRED_AT_ONCE = 500
+
+class Writer:
+    """What can be done in one transaction of `Store.write`; not to be used after it."""
+
+    def __init__(self, connection: Connection, node: str, now: float) -> None:
+        self._connection = connection
+        self._node = node
+        self._now = now
+
+    def identify(self, keys: Sequence[str], started_at: float) -> int:
+        """The id of the call that any of the keys (linkedids, uniqueids) names, else a new one.
+
+        Calls that the keys show to be one are merged into the oldest still to be told; the others are
+        `ignored` from then on, with `merged_into`.
+        """
+        return calls.identify(self._connection, self._node, keys, started_at, self._now)
+
+    def new_ids(self, count: int) -> list[int]:
+        """Ids for legs: greater than any id given before, and never given again."""
+        return calls.new_ids(self._connection, count)
+
+    def save_call(
+        self,
+        call_id: int,
+        *,
+        state: str,
+        started_at: float,
+        ended_at: float | None = None,
+        facts: str | None = None,
+    ) -> None:
+        """Journal a call as `live` or `ended`; one told or ignored before is left as it is."""
+        calls.save(
+            self._connection, call_id, state=state, started_at=started_at, ended_at=ended_at, facts=facts
+        )
+
+    def tell(self, call_id: int, document: CallDocument, document_json: str) -> bool:
+        """Freeze a call's document, state `told`; False when it was closed before, and nothing changed."""
+        return calls.tell(self._connection, call_id, document, document_json, self._now)
+
+    def close_call(self, call_id: int, *, state: str) -> bool:
+        """Close a call that has no document (`ignored`); False when it was closed before."""
+        return calls.close(self._connection, call_id, state, self._now)
+
+    def add_rows(self, rows: Sequence[CdrRow], call_id: int) -> list[CdrRow]:
+        """Keep a call's CDR rows; gives those that were not there yet."""
+        return calls.add_rows(self._connection, self._node, rows, call_id, self._now)
+
+    def move_cursor(self, cursor: dict[str, object]) -> None:
+        """Remember how far the CDR source has been read."""
+        calls.move_cursor(self._connection, self._node, cursor)
+
+    def add_recording(self, reference: str, call_id: int, path: str, part_id: int | None = None) -> None:
+        """Remember which file a `main_reference_id` names."""
+        calls.add_recording(self._connection, reference, call_id, path, part_id)
+
+    def queue(self, new: NewDelivery) -> int | None:
+        """Put a delivery into the outbox; None when its dedupe key is there already."""
+        return outbox.queue(self._connection, self._node, new)
+
+    def claim(self, client: str, limit: int) -> list[Delivery]:
+        """Take due deliveries of a client as `sending`, oldest first; see `outbox` for the order."""
+        return outbox.claim(self._connection, self._node, client, limit, self._now)
+
+    def record_attempt(
+        self, delivery_id: int, attempt: NewAttempt, *, next_attempt_at: float | None, retry_index: int
+    ) -> None:
+        """Keep a try; its delivery is queued for `next_attempt_at`, or else gets the try's outcome."""
+        outbox.record_attempt(
+            self._connection,
+            delivery_id,
+            attempt,
+            next_attempt_at=next_attempt_at,
+            retry_index=retry_index,
+            now=self._now,
+        )
+
+    def release_claims(self) -> int:
+        """Queue again what this node had claimed when it ended; only before anything is claimed."""
+        return outbox.release_claims(self._connection, self._node)
+
+    def park(self, client: str, reason: str) -> int:
+        """Mark everything queued for a client as failed; gives how many."""
+        return outbox.park(self._connection, self._node, client, reason, self._now)
+
+    def resend(self, ids: Sequence[int] = (), *, failed_since: float | None = None) -> int:
+        """Queue finished deliveries again, with the same data and key; gives how many."""
+        return outbox.resend(self._connection, ids, failed_since, self._now)
 
 
 class Store:
-    """Opens the database at a URL such as `sqlite:////var/lib/vipex-bridge/state.db`.
+    """One state database, opened for one node."""
 
-    `exclusive` is the bridge's own way: a second one is refused. Commands open it beside the bridge.
-    Raises `StoreError`, here and in every method, with one line for the operator.
-    """
+    def __init__(self, url: str, node: str, *, alone: bool = True) -> None:
+        """Open and check the database, or create it.
 
-    def __init__(self, url: str, node: str, *, exclusive: bool = True) -> None:
+        `alone`: as the bridge itself, which no other may join; commands that look into a running
+        bridge's store, or resend, take False. Raises StoreError with what is wrong and what to do.
+        """
         self._node = node
-        self._database = Database(url, node, exclusive=exclusive)
+        self._path = engine.path_of(url)
+        self._lock = threading.Lock()
+        self._closed = False
+        engine.check_place(self._path)
+        with contextlib.ExitStack() as undo:
+            if alone:
+                undo.enter_context(engine.lock(self._path, node))
+            with engine.failures_of(self._path):
+                self._engine = engine.open_engine(self._path)
+                undo.callback(self._engine.dispose)
+                self._writing = self._engine.execution_options(**{engine.WRITING: True})
+                with self._writing.begin() as connection:
+                    if alone:
+                        engine.check_sound(connection, self._path)
+                    self._prepare(connection)
+            self._opened = undo.pop_all()
 
     def close(self) -> None:
-        """Closes the database and lets another bridge have it."""
-        self._database.close()
+        """Close the database when the transaction under way, if any, has ended."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._opened.close()
 
-    @contextmanager
+    @contextlib.contextmanager
     def write(self, now: float) -> Iterator[Writer]:
-        """One transaction: everything written in the block is committed together, or nothing is."""
-        with self._database.writing() as connection:
-            yield Writer(connection, self._node, now)
+        """One transaction: on the disk when the block ends, undone when it raises. Not to be nested.
+
+        `now` is the time of everything in it. Raises StoreError.
+        """
+        with self._lock:
+            self._check_open()
+            with engine.failures_of(self._path), self._writing.begin() as connection:
+                yield Writer(connection, self._node, now)
+
+    def retire(self, older_than_s: float, now: float | None = None) -> int:
+        """Forget deliveries finished and calls closed longer ago than that; gives how many.
+
+        In small transactions, between which others get their turn.
+        """
+        now = time.time() if now is None else now
+        total = 0
+        while True:
+            with self._lock:
+                self._check_open()
+                with engine.failures_of(self._path), self._writing.begin() as connection:
+                    gone = retention.forget_some(connection, now - older_than_s)
+            if not gone:
+                return total
+            total += gone
 
     # -- calls ------------------------------------------------------------------------------
 
     def call_id(self, key: str) -> int | None:
-        """The id of the call that this linkedid or uniqueid names."""
-        table = schema.call_keys
-        with self._database.reading() as connection:
-            found: int | None = connection.execute(
-                select(table.c.call_id).where(table.c.node == self._node, table.c.key == key)
-            ).scalar()
-        return found
+        """The id of the call that a linkedid or uniqueid names."""
+        with self._read() as connection:
+            return calls.call_id(connection, self._node, key)
 
     def call(self, call_id: int) -> StoredCall | None:
-        """One call, None when there is none of that id."""
-        with self._database.reading() as connection:
-            row = connection.execute(select(schema.calls).where(schema.calls.c.id == call_id)).first()
-        return _call_of(row) if row is not None else None
+        """One call."""
+        with self._read() as connection:
+            return calls.get(connection, call_id)
 
-    def calls(self, *, limit: int = 20, before_id: int | None = None) -> list[StoredCall]:
-        """The latest calls that concern somebody outside, newest first."""
-        table = schema.calls
-        query = select(table).where(table.c.state != "ignored").order_by(table.c.id.desc()).limit(limit)
-        if before_id is not None:
-            query = query.where(table.c.id < before_id)
-        with self._database.reading() as connection:
-            return [_call_of(row) for row in connection.execute(query)]
+    def calls(
+        self,
+        *,
+        limit: int,
+        before_id: int | None = None,
+        state: str | None = None,
+        since: float | None = None,
+    ) -> list[StoredCall]:
+        """Calls of every node, latest first; `since` is about their start."""
+        with self._read() as connection:
+            return calls.recent(connection, limit, before_id, state, since)
 
     def open_calls(self) -> list[StoredCall]:
-        """This node's calls that are not told yet, oldest first."""
-        table = schema.calls
-        query = select(table).where(table.c.node == self._node, table.c.state.in_(("live", "ended")))
-        with self._database.reading() as connection:
-            return [_call_of(row) for row in connection.execute(query.order_by(table.c.id))]
+        """This node's calls that are still to be told: what a restart goes on with."""
+        with self._read() as connection:
+            return calls.still_open(connection, self._node)
 
     def rows_of(self, call_id: int) -> list[CdrRow]:
-        """The CDR rows of a call, in the order in which they were read."""
-        table = schema.cdr_rows
-        query = select(table.c.row).where(table.c.call_id == call_id).order_by(table.c.id)
-        with self._database.reading() as connection:
-            return [CdrRow(**json.loads(row)) for row in connection.execute(query).scalars()]
+        """The CDR rows of a call, in the order in which they came."""
+        with self._read() as connection:
+            return calls.rows_of(connection, call_id)
 
-    def cursor(self) -> dict[str, Any] | None:
+    def cursor(self) -> dict[str, object] | None:
         """How far the CDR source has been read; None before the first time."""
-        table = schema.cdr_cursor
-        with self._database.reading() as connection:
-            found = connection.execute(select(table.c.cursor).where(table.c.node == self._node)).scalar()
-        return json.loads(found) if found is not None else None
+        with self._read() as connection:
+            return calls.cursor(connection, self._node)
 
     def recording(self, reference: str) -> StoredRecording | None:
-        """The recording of that reference."""
-        table = schema.recordings
-        with self._database.reading() as connection:
-            row = connection.execute(select(table).where(table.c.reference == reference)).first()
-        return StoredRecording(row.reference, row.call_id, row.path) if row is not None else None
+        """The recording that a `main_reference_id` names."""
+        with self._read() as connection:
+            return calls.recording(connection, reference)
 
-    # -- deliveries -------------------------------------------------------------------------
-
-    def claim(self, client: str, limit: int, now: float) -> tuple[list[Delivery], list[Delivery]]:
-        """Deliveries to send now, and those found expired instead; see `outbox.claim`."""
-        with self._database.writing() as connection:
-            return outbox.claim(connection, client, limit, now)
-
-    def next_due(self, client: str, now: float) -> float | None:
-        """When the client's next queued delivery becomes due, later than now."""
-        with self._database.reading() as connection:
-            return outbox.next_due(connection, client, now)
-
-    def record_attempt(
-        self, attempt: AttemptRecord, *, status: str, next_attempt_at: float | None, now: float
-    ) -> None:
-        """Logs one try and what follows from it."""
-        with self._database.writing() as connection:
-            outbox.record(connection, attempt, status=status, next_attempt_at=next_attempt_at, now=now)
-
-    def park(self, delivery_ids: Sequence[int], error: str, now: float) -> None:
-        """Parks deliveries as failed without a try."""
-        with self._database.writing() as connection:
-            outbox.park(connection, delivery_ids, error, now)
-
-    def waiting_clients(self) -> set[str]:
-        """The names of the clients that have deliveries queued, configured or not."""
-        table = schema.deliveries
-        with self._database.reading() as connection:
-            return set(
-                connection.execute(
-                    select(table.c.client).where(table.c.status == "queued").distinct()
-                ).scalars()
-            )
-
-    def queued_ids(self, client: str) -> list[int]:
-        """The ids of a client's queued deliveries."""
-        table = schema.deliveries
-        with self._database.reading() as connection:
-            query = select(table.c.id).where(table.c.client == client, table.c.status == "queued")
-            return list(connection.execute(query).scalars())
-
-    def release_claims(self) -> int:
-        """At start: puts back what was being sent when the last run ended."""
-        with self._database.writing() as connection:
-            return outbox.release(connection, self._node)
+    # -- outbox -----------------------------------------------------------------------------
 
     def delivery(self, delivery_id: int) -> Delivery | None:
         """One delivery."""
-        table = schema.deliveries
-        with self._database.reading() as connection:
-            row = connection.execute(select(table).where(table.c.id == delivery_id)).first()
-        return outbox.delivery_of(row) if row is not None else None
+        with self._read() as connection:
+            return outbox.get(connection, delivery_id)
 
     def deliveries(
         self,
@@ -157,73 +231,45 @@ class Store:
         limit: int = 100,
         before_id: int | None = None,
     ) -> list[Delivery]:
-        """The delivery log, newest first, filtered by what is given."""
-        table = schema.deliveries
-        query = select(table).order_by(table.c.id.desc()).limit(limit)
-        wanted = ((table.c.status, status), (table.c.client, client), (table.c.call_id, call_id))
-        for column, value in wanted:
-            if value is not None:
-                query = query.where(column == value)
-        if since is not None:
-            query = query.where(table.c.created_at >= since)
-        if before_id is not None:
-            query = query.where(table.c.id < before_id)
-        with self._database.reading() as connection:
-            return [outbox.delivery_of(row) for row in connection.execute(query)]
+        """Deliveries of every node, latest first; `since` is about when they were queued."""
+        with self._read() as connection:
+            return outbox.listing(
+                connection,
+                status=status,
+                client=client,
+                call_id=call_id,
+                since=since,
+                limit=limit,
+                before_id=before_id,
+            )
 
     def attempts(self, delivery_id: int) -> list[AttemptRecord]:
         """Every try of a delivery, in order."""
-        table = schema.attempts
-        query = select(table).where(table.c.delivery_id == delivery_id).order_by(table.c.id)
-        with self._database.reading() as connection:
-            return [
-                AttemptRecord(
-                    row.delivery_id,
-                    row.started_at,
-                    row.elapsed_s,
-                    row.status_code,
-                    row.outcome,
-                    row.error,
-                    row.answer,
-                )
-                for row in connection.execute(query)
-            ]
+        with self._read() as connection:
+            return outbox.attempts_of(connection, delivery_id)
+
+    def next_due(self, client: str) -> float | None:
+        """When this node's next delivery to the client can be claimed; None when none can."""
+        with self._read() as connection:
+            return outbox.next_due(connection, self._node, client)
 
     def queue_depths(self, now: float) -> Mapping[str, tuple[int, float]]:
-        """For each client with open deliveries: how many, and the oldest one's age in seconds."""
-        table = schema.deliveries
-        query = (
-            select(table.c.client, func.count(), func.min(table.c.created_at))
-            .where(table.c.status.in_(outbox.OPEN))
-            .group_by(table.c.client)
-        )
-        with self._database.reading() as connection:
-            return {name: (count, now - oldest) for name, count, oldest in connection.execute(query)}
+        """For each client that has any: how many deliveries wait or are sent, and the oldest's age in s."""
+        with self._read() as connection:
+            return outbox.depths(connection, self._node, now)
 
-    def retire(self, retention_s: float, now: float | None = None) -> int:
-        """Drops what is older than the retention, in bounded steps; how much was dropped."""
-        older_than = (time.time() if now is None else now) - retention_s
-        dropped = 0
-        while True:
-            with self._database.writing() as connection:
-                step = outbox.retire(connection, older_than, RETIRED_AT_ONCE)
-            dropped += step
-            if step == 0:
-                return dropped
+    @contextlib.contextmanager
+    def _read(self) -> Iterator[Connection]:
+        self._check_open()
+        with engine.failures_of(self._path), self._engine.begin() as connection:
+            yield connection
 
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreError(f"{self._path} has been closed: the bridge is stopping")
 
-def _call_of(row: Row[Any]) -> StoredCall:
-    return StoredCall(
-        id=row.id,
-        key=row.key,
-        state=row.state,
-        started_at=row.started_at,
-        ended_at=row.ended_at,
-        told_at=row.told_at,
-        direction=row.direction,
-        src=row.src,
-        dst=row.dst,
-        exten=row.exten,
-        facts=row.facts,
-        document=row.document,
-    )
+    def _prepare(self, connection: Connection) -> None:
+        try:
+            schema.prepare(connection)
+        except StoreError as error:
+            raise StoreError(f"{self._path} {error}") from None

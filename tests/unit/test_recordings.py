@@ -1,0 +1,144 @@
+"""Recordings: found wherever Asterisk sees them, never outside the root, and only when complete."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vipex_bridge import recordings
+from vipex_bridge.recordings import FileState, earlier_of, find, settled
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A recordings folder with one recording as FreePBX places it, and a secret beside the folder."""
+    folder = tmp_path / "monitor"
+    day = folder / "2019" / "12" / "03"
+    day.mkdir(parents=True)
+    (day / "out-1.wav").write_bytes(b"RIFF" + bytes(100))
+    (folder / "plain.wav").write_bytes(b"RIFF")
+    (tmp_path / "secret.wav").write_bytes(b"secret")
+    return folder
+
+
+def test_a_recording_is_found_by_its_own_path(root: Path) -> None:
+    file = root / "2019/12/03/out-1.wav"
+    assert find(root, str(file)) == file
+    assert find(root, "2019/12/03/out-1.wav") == file
+    assert find(root, "plain.wav") == root / "plain.wav"
+
+
+@pytest.mark.parametrize(
+    "seen_by_asterisk",
+    [
+        "/var/spool/asterisk/monitor/2019/12/03/out-1.wav",
+        "/mnt/2019/12/03/out-1.wav",
+        "monitor/2019/12/03/out-1.wav",
+    ],
+)
+def test_a_recording_is_found_under_the_path_of_another_mount(root: Path, seen_by_asterisk: str) -> None:
+    assert find(root, seen_by_asterisk) == root / "2019/12/03/out-1.wav"
+
+
+def test_the_longest_end_of_the_path_wins(root: Path) -> None:
+    (root / "out-1.wav").write_bytes(b"another")
+    assert find(root, "/mnt/2019/12/03/out-1.wav") == root / "2019/12/03/out-1.wav"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "/", ".", "missing.wav", "2019/12", "../secret.wav", "/mnt/../secret.wav", "2019/../plain.wav",
+     "plain.wav\0", "x" * 5000, "/var/spool/asterisk/monitor/"],
+)  # fmt: skip
+def test_what_is_no_recording_is_not_found(root: Path, name: str) -> None:
+    assert find(root, name) is None
+
+
+def test_a_path_out_of_the_root_gives_nothing(root: Path) -> None:
+    assert find(root, str(root.parent / "secret.wav")) is None
+    assert find(root, "/etc/passwd") is None
+
+
+def test_a_link_out_of_the_root_gives_nothing(root: Path) -> None:
+    (root / "file.wav").symlink_to(root.parent / "secret.wav")
+    (root / "folder").symlink_to(root.parent)
+    (root / "loop.wav").symlink_to(root / "loop.wav")
+    (root / "inside.wav").symlink_to(root / "plain.wav")
+    assert find(root, "file.wav") is None
+    assert find(root, "folder/secret.wav") is None
+    assert find(root, "loop.wav") is None
+    assert find(root, "inside.wav") == root / "plain.wav"
+
+
+def test_a_folder_beside_the_root_of_a_like_name_is_outside(root: Path) -> None:
+    sibling = root.with_name("monitor-old")
+    sibling.mkdir()
+    (sibling / "old.wav").write_bytes(b"old")
+    assert find(root, str(sibling / "old.wav")) is None
+
+
+def test_a_pipe_is_no_recording(root: Path) -> None:
+    os.mkfifo(root / "pipe.wav")
+    assert find(root, "pipe.wav") is None
+
+
+def test_a_root_that_is_a_link_or_is_not_there(root: Path, tmp_path: Path) -> None:
+    linked = tmp_path / "linked"
+    linked.symlink_to(root)
+    assert find(linked, str(linked / "plain.wav")) == root / "plain.wav"
+    assert find(tmp_path / "nothing", "plain.wav") is None
+
+
+@given(name=st.text(max_size=40) | st.from_regex(r"(/?(\.\.|\.|secret\.wav|monitor|folder|a)){1,6}"))
+def test_no_name_leads_out_of_the_root(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
+    base = tmp_path_factory.getbasetemp() / "names"
+    inside = base / "monitor"
+    inside.mkdir(parents=True, exist_ok=True)
+    (base / "secret.wav").write_bytes(b"secret")
+    assert find(inside, name) is None
+
+
+def test_a_file_has_settled_when_it_kept_its_size_for_a_second() -> None:
+    first = FileState(10.0, 100)
+    assert not settled(first, None)
+    assert not settled(FileState(10.9, 100), first)
+    assert settled(FileState(11.0, 100), first)
+    assert not settled(FileState(11.0, 120), first)
+
+
+def test_an_empty_or_missing_file_has_not_settled() -> None:
+    assert not settled(FileState(20.0, 0), FileState(10.0, 0))
+    assert not settled(FileState(20.0, None), FileState(10.0, None))
+
+
+def test_quick_looks_in_between_do_not_put_off_settling() -> None:
+    earlier = None
+    outcomes = []
+    for at, size in [(0.0, 10), (0.4, 20), (0.8, 20), (1.2, 20), (1.4, 20)]:
+        state = FileState(at, size)
+        outcomes.append(settled(state, earlier))
+        earlier = earlier_of(state, earlier)
+    assert outcomes == [False, False, False, False, True]
+
+
+def test_a_clock_set_back_only_makes_it_wait_a_second_more() -> None:
+    earlier = earlier_of(FileState(5.0, 10), FileState(100.0, 10))
+    assert settled(FileState(6.0, 10), earlier)
+
+
+def test_a_look_tells_the_size_at_its_time(root: Path) -> None:
+    assert recordings.look(root, "plain.wav", 5.0) == FileState(5.0, 4)
+    assert recordings.look(root, "missing.wav", 5.0) == FileState(5.0, None)
+
+
+def test_what_cannot_be_sent_is_told_with_a_reason(root: Path) -> None:
+    (root / "empty.wav").touch()
+    assert recordings.trouble(root, "plain.wav", 100) is None
+    assert "no such file" in (recordings.trouble(root, "missing.wav", 100) or "")
+    assert "empty" in (recordings.trouble(root, "empty.wav", 100) or "")
+    assert "max_size (103)" in (recordings.trouble(root, "2019/12/03/out-1.wav", 103) or "")
+    assert recordings.trouble(root, "2019/12/03/out-1.wav", 104) is None

@@ -1,0 +1,41 @@
+"""The store as the commands open it: beside a running bridge, which keeps the lock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from vipex_bridge.config.settings import Settings
+from vipex_bridge.errors import BridgeError
+from vipex_bridge.store.store import Store
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[Store]:
+    """The store of the configuration, for the length of a `with` block."""
+    store = Store(settings.store.reveal(), settings.node, alone=False)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def local(at: float | None, timezone: ZoneInfo) -> str:
+    """A moment as `YYYY-MM-DD hh:mm:ss`, or `-`."""
+    return datetime.fromtimestamp(at, timezone).strftime("%Y-%m-%d %H:%M:%S") if at is not None else "-"
+
+
+def moment(text: str, now: float, timezone: ZoneInfo) -> float:
+    """Epoch seconds of `2026-11-23 14:05`, or of `2h`, `30m`, `3d` ago. Raises `BridgeError`."""
+    unit = _UNITS.get(text[-1:])
+    if unit is not None and text[:-1].isdigit():
+        return now - timedelta(**{unit: int(text[:-1])}).total_seconds()
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError:
+        raise BridgeError(f"{text!r} is no time: write 2026-11-23 14:05, or 2h for two hours ago") from None
+    return (parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=timezone)).timestamp()

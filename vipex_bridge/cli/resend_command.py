@@ -1,0 +1,31 @@
+"""`resend`: sends deliveries again, with the same data and the same `Idempotency-Key`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+from vipex_bridge.cli.configuration import load_checked
+from vipex_bridge.cli.opened import moment, opened
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which deliveries."""
+    parser.add_argument("ids", nargs="*", type=int, metavar="ID", help="delivery ids, from `deliveries`")
+    parser.add_argument("--failed", action="store_true", help="all that were parked as failed or expired")
+    parser.add_argument("--since", metavar="T", help="with --failed: 2026-11-23 14:05, or 2h ago")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Puts them back in the queue; the running bridge sends them within seconds."""
+    if bool(arguments.ids) == arguments.failed or arguments.failed != bool(arguments.since):
+        print("vipex-bridge resend: give delivery ids, or --failed --since T", file=sys.stderr)
+        return 2
+    settings = load_checked(arguments.config)
+    now = time.time()
+    since = moment(arguments.since, now, settings.timezone) if arguments.failed else None
+    with opened(settings) as store, store.write(now) as writer:
+        queued = writer.resend(arguments.ids, failed_since=since)
+    print(f"{queued} queued again")
+    return 0 if queued >= len(arguments.ids) else 1

@@ -1,0 +1,143 @@
+"""One try of one delivery: the frozen request filled, exchanged, and what the answer means."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from vipex_bridge.config.settings import Client
+from vipex_bridge.deliver import retry
+from vipex_bridge.deliver.fill import MASK, fill
+from vipex_bridge.deliver.http import HttpAnswer, Transport
+from vipex_bridge.errors import BridgeError, ExchangeError, RenderError
+from vipex_bridge.render.escape import escape
+from vipex_bridge.store.outbox import ANSWER_BYTES, Delivery, NewAttempt
+
+log = structlog.get_logger()
+
+MAX_ANSWER_BYTES = 64 * 1024
+"""More of an answer is not read: only its status matters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A try and what follows from it, as the outbox keeps them."""
+
+    attempt: NewAttempt
+    outcome: retry.Outcome
+
+
+def no_client(name: str) -> str:
+    """Why nothing can be sent to a client that is not there any more."""
+    return f"client {name} is not in the configuration: put it back, then resend"
+
+
+class Trying:
+    """Makes tries; may be called by many threads at once."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        find_recording: Callable[[str], Path | None],
+        clock: Callable[[], float],
+        random: Callable[[], float],
+    ) -> None:
+        self._transport = transport
+        self._find_recording = find_recording
+        self._clock = clock
+        self._random = random
+
+    def once(self, delivery: Delivery, client: Client) -> Tried:
+        """Send the delivery to its client's server. Never raises: whatever goes wrong is a failed try."""
+        started_at = self._clock()
+        started = time.monotonic()
+        answer, error = None, None
+        try:
+            answer = self._exchange(delivery, client)
+            if not 200 <= answer.status <= 299:
+                error = f"the server answered {answer.status}"
+        except (ExchangeError, RenderError) as failure:
+            error = str(failure)
+        except Exception as failure:
+            # A fault of ours must not lose a call: the delivery is tried again like any other.
+            log.exception("delivery.broken", client=client.name, call=delivery.call_id, delivery=delivery.id)
+            error = f"internal error ({type(failure).__name__}), see the log"
+        elapsed_s = time.monotonic() - started
+        outcome = retry.after_attempt(
+            answer.status if answer is not None else None,
+            answer.header("Retry-After") if answer is not None else "",
+            retry_s=client.retry_s,
+            retry_index=delivery.retry_index,
+            expires_at=delivery.expires_at,
+            now=self._clock(),
+            chance=self._random(),
+        )
+        attempt = NewAttempt(
+            started_at=started_at,
+            elapsed_s=elapsed_s,
+            status_code=answer.status if answer is not None else None,
+            outcome=outcome.what.value,
+            error=error,
+            answer=excerpt(answer, client) if answer is not None else None,
+        )
+        return Tried(attempt, outcome)
+
+    def without_client(self, delivery: Delivery) -> Tried:
+        """What stands for a try when the delivery's client has been taken out of the configuration."""
+        reason = no_client(delivery.client)
+        attempt = NewAttempt(self._clock(), 0.0, None, retry.What.FAILED.value, reason, None)
+        return Tried(attempt, retry.Outcome(retry.What.FAILED, delivery.retry_index))
+
+    def _exchange(self, delivery: Delivery, client: Client) -> HttpAnswer:
+        if delivery.request is None:
+            raise RenderError("there is no request to send")
+
+        def left_out(reference: str, reason: str) -> None:
+            log.warning(
+                "recording.left_out",
+                client=client.name,
+                call=delivery.call_id,
+                delivery=delivery.id,
+                recording=reference,
+                reason=reason,
+            )
+
+        outgoing = fill(
+            delivery.request,
+            client,
+            self._find_recording,
+            idempotency_key=delivery.idempotency_key,
+            on_missing=left_out,
+        )
+        return self._transport.exchange(
+            outgoing, tls=client.tls, timeout_s=client.timeout_s, max_bytes=MAX_ANSWER_BYTES, cut=True
+        )
+
+
+def excerpt(answer: HttpAnswer, client: Client) -> str:
+    """The start of an answer as text, for the log of deliveries.
+
+    A server that echoes its request must not bring our secrets into the store: they are masked.
+    """
+    text = answer.body.decode("utf-8", errors="replace")
+    secrets = [client.basic_auth.password] if client.basic_auth is not None else []
+    secrets += [client.api_key.value] if client.api_key is not None else []
+    for secret in secrets:
+        for shape in _shapes(secret.reveal()):
+            text = text.replace(shape, MASK)
+    return text.encode()[:ANSWER_BYTES].decode(errors="ignore")
+
+
+def _shapes(secret: str) -> set[str]:
+    """A secret as it may stand in an answer."""
+    shapes = {secret}
+    for where in ("url", "json", "xml"):
+        try:
+            shapes.add(escape(secret, where))
+        except BridgeError:
+            continue
+    return shapes - {""}

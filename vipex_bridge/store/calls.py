@@ -1,0 +1,246 @@
+"""Calls in the store: their ids and names, their state, the CDR rows and recordings they own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from sqlalchemy import Connection, insert, select, update
+
+from vipex_bridge.calls.document import CallDocument
+from vipex_bridge.calls.rows import CdrRow
+from vipex_bridge.store import schema
+
+OPEN = ("live", "ended")
+"""States of a call that is still to be told; `told` and `ignored` are final."""
+
+_c = schema.calls.c
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCall:
+    """A call as the store has it. `facts` and `document` are JSON texts, None until there are any."""
+
+    id: int
+    node: str
+    key: str
+    """The name under which it was first seen."""
+    state: str
+    """live, ended (not told yet), told, or ignored (told to nobody)."""
+    started_at: float
+    ended_at: float | None
+    told_at: float | None
+    """When it was told, or closed without."""
+    merged_into: int | None
+    """The older call that this one turned out to be part of."""
+    direction: int | None
+    src: str | None
+    dst: str | None
+    exten: str | None
+    facts: str | None
+    document: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecording:
+    """Where the recording that `reference` (`main_reference_id`) names is, as Asterisk named it."""
+
+    reference: str
+    call_id: int
+    part_id: int | None
+    path: str
+
+
+def new_ids(connection: Connection, count: int) -> list[int]:
+    """The next `count` numbers of the one sequence of calls and legs (call trees, section 3)."""
+    number = schema.meta.c.value
+    where = schema.meta.c.key == "next_id"
+    first = int(connection.execute(select(number).where(where).with_for_update()).scalar_one())
+    connection.execute(update(schema.meta).where(where).values(value=str(first + count)))
+    return list(range(first, first + count))
+
+
+def identify(connection: Connection, node: str, keys: Sequence[str], started_at: float, now: float) -> int:
+    """The id of the call that any of `keys` names, else a new one; all keys name it from now on.
+
+    When they name several, these are one call: the oldest that is still to be told takes in the others,
+    with their keys and rows. A call already told is only named when no other is: it is frozen.
+    """
+    names = list(dict.fromkeys(schema.storable(key) for key in keys if key))
+    named = schema.call_keys.c
+    found = connection.execute(
+        select(named.key, named.call_id, _c.state)
+        .join(schema.calls, _c.id == named.call_id)
+        .where(named.node == node, named.key.in_(names))
+    ).all()
+    still_open = {row.call_id for row in found if row.state in OPEN}
+    if found:
+        call_id = min(still_open or {row.call_id for row in found})
+    else:
+        [call_id] = new_ids(connection, 1)
+        connection.execute(
+            insert(schema.calls).values(
+                id=call_id, node=node, key=names[0] if names else "", state="live", started_at=started_at
+            )
+        )
+    _take_in(connection, call_id, sorted(still_open - {call_id}), now)
+    known = {row.key for row in found}
+    fresh = [{"node": node, "key": name, "call_id": call_id} for name in names if name not in known]
+    if fresh:
+        connection.execute(insert(schema.call_keys), fresh)
+    return int(call_id)
+
+
+def _take_in(connection: Connection, call_id: int, others: list[int], now: float) -> None:
+    if not others:
+        return
+    for table in (schema.call_keys, schema.cdr_rows):
+        connection.execute(update(table).where(table.c.call_id.in_(others)).values(call_id=call_id))
+    connection.execute(
+        update(schema.calls)
+        .where(_c.id.in_(others))
+        .values(state="ignored", told_at=now, merged_into=call_id)
+    )
+
+
+def call_id(connection: Connection, node: str, key: str) -> int | None:
+    """The id of the call that `key` names."""
+    named = schema.call_keys.c
+    return connection.scalar(select(named.call_id).where(named.node == node, named.key == key))
+
+
+def save(
+    connection: Connection,
+    call_id: int,
+    *,
+    state: str,
+    started_at: float,
+    ended_at: float | None,
+    facts: str | None,
+) -> None:
+    """Journal a call that is still to be told; `facts` None keeps what is there."""
+    values: dict[str, object] = {"state": state, "started_at": started_at, "ended_at": ended_at}
+    if facts is not None:
+        values["facts"] = facts
+    connection.execute(update(schema.calls).where(_c.id == call_id, _c.state.in_(OPEN)).values(values))
+
+
+def close(connection: Connection, call_id: int, state: str, now: float, **values: object) -> bool:
+    """Give an open call its final state; False when it has one already, which stands."""
+    done = connection.execute(
+        update(schema.calls)
+        .where(_c.id == call_id, _c.state.in_(OPEN))
+        .values(state=state, told_at=now, **values)
+    )
+    return done.rowcount == 1
+
+
+def tell(
+    connection: Connection, call_id: int, document: CallDocument, document_json: str, now: float
+) -> bool:
+    """Freeze the document of an open call; False when the call was closed before."""
+    main = document.main
+    return close(
+        connection,
+        call_id,
+        "told",
+        now,
+        started_at=main.start_time,
+        ended_at=main.hangup_time,
+        direction=int(main.direction),
+        src=main.src,
+        dst=main.dst,
+        exten=main.exten,
+        document=document_json,
+    )
+
+
+def get(connection: Connection, call_id: int) -> StoredCall | None:
+    """The call of that id."""
+    row = connection.execute(select(schema.calls).where(_c.id == call_id)).one_or_none()
+    return None if row is None else StoredCall(*row)
+
+
+def recent(
+    connection: Connection, limit: int, before_id: int | None, state: str | None, since: float | None
+) -> list[StoredCall]:
+    """Calls, latest first."""
+    query = select(schema.calls).order_by(_c.id.desc()).limit(limit)
+    if before_id is not None:
+        query = query.where(_c.id < before_id)
+    if state is not None:
+        query = query.where(_c.state == state)
+    if since is not None:
+        query = query.where(_c.started_at >= since)
+    return [StoredCall(*row) for row in connection.execute(query)]
+
+
+def still_open(connection: Connection, node: str) -> list[StoredCall]:
+    """The node's calls that are still to be told, oldest first."""
+    query = select(schema.calls).where(_c.state.in_(OPEN), _c.node == node).order_by(_c.id)
+    return [StoredCall(*row) for row in connection.execute(query)]
+
+
+def add_rows(
+    connection: Connection, node: str, rows: Sequence[CdrRow], call_id: int, now: float
+) -> list[CdrRow]:
+    """Keep the rows that are not there yet, and give these."""
+    new = []
+    for row in rows:
+        key = _key_columns(node, row)
+        where = [schema.cdr_rows.c[name] == value for name, value in key.items()]
+        if connection.scalar(select(schema.cdr_rows.c.id).where(*where)) is None:
+            text = json.dumps(asdict(row))
+            connection.execute(insert(schema.cdr_rows).values(**key, row=text, call_id=call_id, seen_at=now))
+            new.append(row)
+    return new
+
+
+def _key_columns(node: str, row: CdrRow) -> dict[str, object]:
+    """`CdrRow.key` as columns. -1 stands for None: to SQL no NULL equals another."""
+    return {
+        "node": node,
+        "uniqueid": row.uniqueid,
+        "sequence": -1 if row.sequence is None else row.sequence,
+        "dstchannel": row.dstchannel,
+        "start": -1.0 if row.start is None else row.start,
+    }
+
+
+def rows_of(connection: Connection, call_id: int) -> list[CdrRow]:
+    """The call's rows in the order in which they were kept."""
+    rows = schema.cdr_rows.c
+    query = select(rows.row).where(rows.call_id == call_id).order_by(rows.id)
+    return [CdrRow(**json.loads(text)) for text in connection.scalars(query)]
+
+
+def cursor(connection: Connection, node: str) -> dict[str, object] | None:
+    """How far the node has read its CDR source; None before the first time."""
+    kept = schema.cdr_cursor.c
+    text = connection.scalar(select(kept.cursor).where(kept.node == node))
+    return None if text is None else dict(json.loads(text))
+
+
+def move_cursor(connection: Connection, node: str, cursor: dict[str, object]) -> None:
+    """Remember how far the node has read its CDR source."""
+    table = schema.cdr_cursor
+    text = json.dumps(cursor)
+    if connection.execute(update(table).where(table.c.node == node).values(cursor=text)).rowcount == 0:
+        connection.execute(insert(table).values(node=node, cursor=text))
+
+
+def add_recording(
+    connection: Connection, reference: str, call_id: int, path: str, part_id: int | None
+) -> None:
+    """Remember which file a reference names."""
+    connection.execute(
+        insert(schema.recordings).values(reference=reference, call_id=call_id, part_id=part_id, path=path)
+    )
+
+
+def recording(connection: Connection, reference: str) -> StoredRecording | None:
+    """What `reference` names."""
+    found = schema.recordings
+    row = connection.execute(select(found).where(found.c.reference == reference)).one_or_none()
+    return None if row is None else StoredRecording(*row)
