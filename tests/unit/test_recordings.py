@@ -118,7 +118,7 @@ def test_an_empty_or_missing_file_has_not_settled() -> None:
 def test_quick_looks_in_between_do_not_put_off_settling() -> None:
     earlier = None
     outcomes = []
-    for at, size in [(0.0, 10), (0.4, 20), (0.8, 20), (1.2, 20), (1.4, 20)]:
+    for at, size in [(0.0, 10), (0.4, 20), (0.8, 20), (1.2, 20), (1.5, 20)]:
         state = FileState(at, size)
         outcomes.append(settled(state, earlier))
         earlier = earlier_of(state, earlier)

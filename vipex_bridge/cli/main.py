@@ -33,11 +33,13 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"vipex-bridge {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    words = sys.argv[1:] if argv is None else argv
     for name, summary in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=summary)
         command.add_argument("--config", default=DEFAULT_CONFIG, metavar="FILE")
-        _module(name).add_arguments(command)
-    arguments = parser.parse_args(argv)
+        if name in words[:1]:
+            _module(name).add_arguments(command)
+    arguments = parser.parse_args(words)
     try:
         return int(_module(arguments.command).run(arguments))
     except ConfigurationError as error:

@@ -1,0 +1,133 @@
+"""The whole house: Asterisk, the bridge and a receiving server, all real, all on loopback."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any, Self
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+
+from bridge_process import BridgeProcess
+from laboratory import SECRET, Asterisk, Ports
+
+from vipex_bridge.receive.server import Receiver, parse_answer
+from vipex_bridge.receive.show import ReceivedRequest
+
+ROUTE = '{"route": {"branch": "vip"}, "agent": {"extension": "251"}}'
+
+CONFIGURATION = """
+node: laboratory
+timezone: Europe/Budapest
+asterisk:
+  ami: {{host: 127.0.0.1, port: {ports.ami}, username: vipex, secret: {secret}}}
+  agi: {{listen: '127.0.0.1:{ports.agi}', socket: {folder}/agi.sock}}
+  cdr: {{source: 'sqlite:///{cdr}', poll: 250ms, settle: 1s}}
+  recordings: {{root: {recordings}, wait: 5s}}
+numbers:
+  trunks: ['PJSIP/trunk*']
+  extensions: '^\\d{{3,4}}$'
+  users:
+    - {{extension: '1102', user_id: 6, user_number: '3619996102', cost_location: '12'}}
+    - {{extension: '251', user_id: 7, user_number: '3619996251'}}
+  tariff: tariff.csv
+store: sqlite:///{folder}/state.db
+clients:
+  crm-route:
+    kind: lookup
+    url: {url}/route
+    timeout: 2s
+    response:
+      set:
+        VIPEX_BRANCH: route.branch
+        VIPEX_EXTEN: {{path: agent.extension, pattern: '\\d{{2,4}}', default: '200'}}
+  crm-calls:
+    kind: notify
+    on: [arrival, ringing, answer, hangup]
+    url: {url}/calls
+    parameters: [id, start_time, src, dst, exten, ivr_digits, cc_call, custom_field]
+    headers: {{X-Client: crm-calls}}
+  crm-events:
+    kind: notify
+    on: [arrival, ringing, answer, hangup]
+    url: {url}/events
+    body: '{{"event": "{{{{ event }}}}", "id": {{{{ id }}}}, "exten": {{{{ exten | tojson }}}}}}'
+    basic_auth: {{username: vipex, password: s3cret-password}}
+    api_key: {{in: header, name: X-Api-Key, value: s3cret-key}}
+  crm-menu:
+    kind: notify
+    url: {url}/menu
+    method: GET
+    query: 'src={{{{ src }}}}&label={{{{ custom_field }}}}&point={{{{ args.point }}}}&event={{{{ event }}}}'
+  billing:
+    kind: call_end
+    url: {url}/cdr
+    cc_call: queue
+    retry: [1s, 1s, 1s]
+  flags:
+    kind: call_end
+    url: {url}/cdr-all
+    parallel_legs: all
+"""
+
+TARIFF = "prefix,connection_fee,per_minute,increment,currency\n36,1.00,5,1/1,HUF\n"
+
+
+class House:
+    """Everything together; a context manager. `on_request` sees each request as it comes."""
+
+    def __init__(
+        self, ports: Ports = Ports(), on_request: Callable[[ReceivedRequest], None] = lambda request: None
+    ) -> None:
+        self._open = ExitStack()
+        folder = Path(self._open.enter_context(tempfile.TemporaryDirectory(prefix="vipex-house-")))
+        folder.chmod(0o755)
+        path, answer = parse_answer(f"/route={ROUTE}")
+        self.receiver = Receiver(answers={path: answer}, on_request=on_request)
+        self.asterisk = Asterisk(ports)
+        (folder / "tariff.csv").write_text(TARIFF)
+        configuration = CONFIGURATION.format(
+            ports=ports,
+            secret=SECRET,
+            folder=folder,
+            cdr=self.asterisk.cdr_database,
+            recordings=self.asterisk.recordings,
+            url=self.receiver.url,
+        )
+        self.bridge = BridgeProcess(folder, configuration)
+
+    def __enter__(self) -> Self:
+        try:
+            self._open.enter_context(self.receiver)
+            self._open.enter_context(self.asterisk)
+            self._open.enter_context(self.bridge)
+            self.bridge.wait_for("ami.connected")
+        except BaseException:
+            self._open.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def received(self, path: str, since: int = 0) -> list[dict[str, Any]]:
+        """The JSON bodies that came to a path, after the first `since` requests of all."""
+        requests = self.receiver.requests_received()[since:]
+        return [json.loads(request.body) for request in requests if request.path == path]
+
+    def documents(self, count: int, since: int = 0, path: str = "/cdr") -> list[dict[str, Any]]:
+        """Waits for so many end-of-call documents."""
+        deadline = time.monotonic() + 40
+        while time.monotonic() < deadline:
+            seen = len(self.receiver.requests_received())
+            found = self.received(path, since)
+            if len(found) >= count:
+                return found
+            with suppress(TimeoutError):
+                self.receiver.wait_for(seen + 1, 1.0)
+        raise AssertionError(f"{len(self.received(path, since))} of {count} documents; log:\n{self.bridge.log()}")

@@ -1,0 +1,235 @@
+"""A real Asterisk on loopback, with the shipped configuration, started in under a second.
+
+The machine's own Asterisk serves if it has one; else the root that `setup.sh` made, entered by chroot.
+Phones are told apart by their address on 127.0.0.0/8, so nothing registers.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+HERE = Path(__file__).parent
+SHIPPED = HERE.parents[1] / "etc" / "asterisk"
+ROOT = Path(os.environ.get("VIPEX_LAB_ROOT", "/var/lib/vipex-lab/asterisk"))
+SECRET = "laboratory"
+
+ADDRESSES = {
+    "trunk": "127.0.0.2", "200": "127.0.0.20", "221": "127.0.0.21", "251": "127.0.0.51",
+    "252": "127.0.0.52", "1102": "127.0.0.102",
+}  # fmt: skip
+"""Who is who by address: one trunk, five extensions."""
+
+_MODULES = """
+res_timing_timerfd res_sorcery_config res_sorcery_memory res_sorcery_astdb res_pjproject res_crypto
+res_http_websocket res_geolocation res_rtp_asterisk res_musiconhold res_speech res_agi res_pjsip
+res_pjsip_pubsub res_pjsip_session res_pjsip_sdp_rtp res_pjsip_caller_id res_pjsip_diversion
+res_pjsip_dtmf_info res_pjsip_endpoint_identifier_ip res_pjsip_refer res_pjsip_rfc3326
+res_pjsip_header_funcs res_pjsip_nat res_pjsip_authenticator_digest res_pjsip_dlg_options chan_pjsip
+bridge_simple bridge_softmix bridge_holding bridge_native_rtp bridge_builtin_features
+bridge_builtin_interval_features codec_ulaw codec_alaw codec_gsm codec_a_mu codec_resample format_gsm
+format_pcm format_wav format_sln pbx_config app_dial app_queue app_read app_playback app_mixmonitor
+app_directed_pickup app_stack app_echo app_cdr app_verbose app_exec app_blind_transfer
+app_attended_transfer app_while func_callerid func_cdr func_channel func_strings func_logic func_global
+func_math func_timeout func_env func_dialplan app_chanspy func_groupcount func_uri func_periodic_hook
+func_hangupcause func_cut cdr_sqlite3_custom cel_sqlite3_custom
+""".split()
+
+
+class LaboratoryError(RuntimeError):
+    """The laboratory could not do what it should; the message says what to look at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where things listen on 127.0.0.1; SIPp's own ports follow from `media`."""
+
+    sip: int = 5060
+    ami: int = 5038
+    agi: int = 4573
+    rtp: int = 10_000
+    media: int = 20_000
+
+
+class Asterisk:
+    """One running Asterisk; a context manager."""
+
+    def __init__(self, ports: Ports = Ports(), agi_socket: Path | None = None, python: Path | None = None) -> None:
+        self.ports = ports
+        self._own = shutil.which("asterisk")
+        self._root = Path("/") if self._own else ROOT
+        if not self._own and not (ROOT / "usr/sbin/asterisk").exists():
+            raise LaboratoryError(f"there is no Asterisk in {ROOT}: run tests/pbx/setup.sh")
+        self._base = f"/lab-{ports.sip}" if not self._own else f"/tmp/vipex-lab-{ports.sip}"
+        self.folder = self._root / self._base.lstrip("/")
+        self._agi_socket = agi_socket
+        self._python = python
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def cdr_database(self) -> Path:
+        """The database of `cdr_sqlite3_custom`."""
+        return self.folder / "log/master.db"
+
+    @property
+    def recordings(self) -> Path:
+        """The folder of the recordings, as this machine sees it."""
+        return self.folder / "spool/monitor"
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self, *, anew: bool = True) -> None:
+        """Boots it; `anew` forgets what an earlier run wrote."""
+        if anew:
+            self._end_leftover()
+            shutil.rmtree(self.folder, ignore_errors=True)
+        for name in ("etc", "run", "log", "spool/monitor", "db", "agi-bin"):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        self._write_configuration()
+        if not self._own and not (self._root / "proc/self").exists():
+            subprocess.run(["mount", "-t", "proc", "proc", str(self._root / "proc")], check=True)
+        with (self.folder / "log/console").open("wb") as console:
+            self._process = subprocess.Popen(
+                self._command("-f"),
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        (self.folder / "pid").write_text(str(self._process.pid))
+        for _ in range(400):
+            if "fully booted" in self.cli("core waitfullybooted"):
+                return
+            if self._process.poll() is not None:
+                break
+            time.sleep(0.025)
+        raise LaboratoryError(f"Asterisk did not boot: see {self.folder}/log/console and log/messages")
+
+    def stop(self) -> None:
+        """Ends it as `core stop now` would."""
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._process = None
+
+    def kill(self) -> None:
+        """Ends it as a power cut would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def cli(self, command: str) -> str:
+        """What Asterisk's console answers to a command."""
+        done = subprocess.run(self._command("-rx", command), capture_output=True, text=True, check=False)
+        return done.stdout
+
+    def messages(self) -> str:
+        """Its log: notices, warnings, errors."""
+        return (self.folder / "log/messages").read_text("utf-8", "replace")
+
+    def cdr_rows(self) -> list[dict[str, Any]]:
+        """All rows of the CDR table."""
+        with sqlite3.connect(f"file:{self.cdr_database}?mode=ro", uri=True, timeout=5) as connection:
+            connection.row_factory = sqlite3.Row
+            rows = [dict(row) for row in connection.execute("SELECT * FROM cdr ORDER BY AcctId")]
+        connection.close()
+        return rows
+
+    def _command(self, *arguments: str) -> list[str]:
+        asterisk = [self._own or "/usr/sbin/asterisk", "-C", f"{self._base}/etc/asterisk.conf", *arguments]
+        return asterisk if self._own else ["chroot", str(self._root), *asterisk]
+
+    def _end_leftover(self) -> None:
+        """Ends an Asterisk that a run which died left behind, known by its pid file and its folder."""
+        try:
+            pid = int((self.folder / "pid").read_text())
+            if f"{self._base}/etc/asterisk.conf" in Path(f"/proc/{pid}/cmdline").read_text():
+                os.kill(pid, signal.SIGKILL)
+        except (OSError, ValueError):
+            return
+
+    def _write_configuration(self) -> None:
+        etc = self.folder / "etc"
+        values = {
+            "@AMI@": str(self.ports.ami), "@AGI@": str(self.ports.agi), "@RTP@": str(self.ports.rtp),
+            "@RTP_END@": str(self.ports.rtp + 2_000),
+        }  # fmt: skip
+        for source in (HERE / "etc").iterdir():
+            text = source.read_text("utf-8")
+            for token, value in values.items():
+                text = text.replace(token, value)
+            (etc / source.name).write_text(text, "utf-8")
+        for name in ("cdr.conf", "cdr_sqlite3_custom.conf", "cel.conf", "cel_sqlite3_custom.conf"):
+            shutil.copy(SHIPPED / name, etc)
+        shutil.copy(SHIPPED / "extensions_vipex.conf", etc)
+        (etc / "manager.d").mkdir(exist_ok=True)
+        user = (SHIPPED / "manager.d/vipex.conf").read_text("utf-8")
+        (etc / "manager.d/vipex.conf").write_text(user.replace("change-me", SECRET), "utf-8")
+        (etc / "asterisk.conf").write_text(self._asterisk_conf(), "utf-8")
+        (etc / "modules.conf").write_text(self._modules_conf(), "utf-8")
+        (etc / "pjsip.conf").write_text(_pjsip_conf(self.ports), "utf-8")
+
+    def _module_folder(self) -> str:
+        for folder in ("usr/lib/x86_64-linux-gnu/asterisk/modules", "usr/lib/asterisk/modules"):
+            if (self._root / folder / "chan_pjsip.so").exists():
+                return f"/{folder}"
+        found = next((self._root / "usr/lib").glob("*/asterisk/modules/chan_pjsip.so"), None)
+        if found is None:
+            raise LaboratoryError("this Asterisk has no chan_pjsip")
+        return "/" + str(found.parent.relative_to(self._root))
+
+    def _asterisk_conf(self) -> str:
+        folders = {
+            "astetcdir": "etc", "astvarlibdir": "db", "astdbdir": "db", "astkeydir": "db",
+            "astspooldir": "spool", "astrundir": "run", "astlogdir": "log", "astagidir": "agi-bin",
+        }  # fmt: skip
+        lines = [f"{name} => {self._base}/{folder}" for name, folder in folders.items()]
+        return "\n".join(
+            ["[directories]", *lines, f"astmoddir => {self._module_folder()}",
+             "astdatadir => /usr/share/asterisk", "[options]", "documentation_language = en_US", ""]
+        )  # fmt: skip
+
+    def _modules_conf(self) -> str:
+        here = {path.name for path in (self._root / self._module_folder().lstrip("/")).glob("*.so")}
+        lines = [f"load => {name}.so" for name in _MODULES if f"{name}.so" in here]
+        if "res_cdrel_custom.so" in here:
+            lines.insert(0, "preload => res_cdrel_custom.so")
+        return "\n".join(["[modules]", "autoload = no", *lines, ""])
+
+
+def _pjsip_conf(ports: Ports) -> str:
+    parts = [
+        "[global]\ntype = global\nendpoint_identifier_order = ip\n",
+        f"[udp]\ntype = transport\nprotocol = udp\nbind = 127.0.0.1:{ports.sip}\n",
+    ]
+    for name, address in ADDRESSES.items():
+        is_trunk = name == "trunk"
+        own = "context = from-trunk" if is_trunk else (
+            f'context = from-internal\ncallerid = "Ext {name}" <{name}>\ncall_group = 1\npickup_group = 1'
+        )  # fmt: skip
+        user = "" if is_trunk else f"{name}@"
+        parts.append(
+            f"[{name}]\ntype = endpoint\ntransport = udp\ndisallow = all\nallow = ulaw\ndirect_media = no\n"
+            f"dtmf_mode = info\ntimers = no\nsend_pai = no\nsend_connected_line = no\naors = {name}\n"
+            f"media_address = 127.0.0.1\nbind_rtp_to_media_address = yes\n{own}\n"
+            f"[{name}]\ntype = aor\ncontact = sip:{user}{address}:5060\nqualify_frequency = 0\n"
+            f"[{name}]\ntype = identify\nendpoint = {name}\nmatch = {address}\n"
+        )
+    return "\n".join(parts)
