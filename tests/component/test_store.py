@@ -100,6 +100,18 @@ def test_eight_threads_never_get_the_same_id(store: Store) -> None:
     assert len(given) == len(set(given)) == 160
 
 
+def test_the_bridge_and_a_command_may_write_at_once(tmp_path: Path, store: Store) -> None:
+    given: list[int] = []
+    with open_in(tmp_path, alone=False) as beside:
+
+        def take(number: int) -> None:
+            for count in range(60):
+                given.append(identify((store, beside)[number % 2], f"{number}/{count}"))
+
+        run_all(4, take)
+    assert len(given) == len(set(given)) == 240
+
+
 def run_all(count: int, work: object) -> None:
     assert callable(work)
     threads = [threading.Thread(target=work, args=(number,)) for number in range(count)]
@@ -164,6 +176,12 @@ def test_a_row_that_is_read_twice_is_kept_once(store: Store, sequence: int | Non
     with store.write(NOW) as writer:
         assert writer.add_rows(rows, call_id) == rows[2:]
     assert store.rows_of(call_id) == rows
+
+
+def test_a_row_without_a_sequence_is_not_the_row_numbered_0(store: Store) -> None:
+    call_id = identify(store, "a")
+    with store.write(NOW) as writer:
+        assert len(writer.add_rows([row("a", None), row("a", 0)], call_id)) == 2
 
 
 def test_a_recording_is_found_by_its_reference(store: Store) -> None:

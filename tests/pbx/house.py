@@ -130,4 +130,6 @@ class House:
                 return found
             with suppress(TimeoutError):
                 self.receiver.wait_for(seen + 1, 1.0)
-        raise AssertionError(f"{len(self.received(path, since))} of {count} documents; log:\n{self.bridge.log()}")
+        raise AssertionError(
+            f"{len(self.received(path, since))} of {count} documents; log:\n{self.bridge.log()}"
+        )

@@ -61,7 +61,9 @@ class Ports:
 class Asterisk:
     """One running Asterisk; a context manager."""
 
-    def __init__(self, ports: Ports = Ports(), agi_socket: Path | None = None, python: Path | None = None) -> None:
+    def __init__(
+        self, ports: Ports = Ports(), agi_socket: Path | None = None, python: Path | None = None
+    ) -> None:
         self.ports = ports
         self._own = shutil.which("asterisk")
         self._root = Path("/") if self._own else ROOT

@@ -115,7 +115,9 @@ class Phone:
     def answers(self) -> Self:
         """Picks up."""
         answer = (
-            "SIP/2.0 200 OK\n[last_Via:]\n[last_From:]\n[last_To:]" + _TAG + "\n[last_Call-ID:]\n[last_CSeq:]\n"
+            "SIP/2.0 200 OK\n[last_Via:]\n[last_From:]\n[last_To:]"
+            + _TAG
+            + "\n[last_Call-ID:]\n[last_CSeq:]\n"
             f"Contact: <sip:{self.number}@[local_ip]:[local_port]>\n"
             f"Content-Type: application/sdp\nContent-Length: [len]\n\n{_SDP}"
         )
@@ -193,7 +195,13 @@ class Phone:
             steps.insert(0, f'<recv request="INVITE" rrs="true"><action>{target}{actions}</action></recv>')
             variables = f'<Reference variables="all,target,{",".join(heard)}"/>'
         return "\n".join(
-            ['<?xml version="1.0" encoding="UTF-8" ?>', '<scenario name="phone">', *steps, variables, "</scenario>"]
+            [
+                '<?xml version="1.0" encoding="UTF-8" ?>',
+                '<scenario name="phone">',
+                *steps,
+                variables,
+                "</scenario>",
+            ]
         )
 
     def _request(self, method: str, to_tag: str, rest: str) -> str:
@@ -202,7 +210,9 @@ class Phone:
         else:
             self._sequence += 1
             sequence = self._sequence
-        own_branch = method in ("INVITE", "CANCEL") or (method == "ACK" and "response=\"200\"" not in self.steps[-1])
+        own_branch = method in ("INVITE", "CANCEL") or (
+            method == "ACK" and 'response="200"' not in self.steps[-1]
+        )
         if not self.is_caller:
             return (
                 f"{method} [$target] SIP/2.0\nVia: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\n"

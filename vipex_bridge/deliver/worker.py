@@ -170,9 +170,6 @@ class Deliveries:
                 if tried is not None:
                     claimed = self._record(delivery, tried, lane, number)
                     self._tell(delivery, tried)
-                if claimed is None or tried is None or tried.outcome.what is What.RETRY:
-                    # Idle colleagues must learn of a new due time, and of a successor that was held up.
-                    lane.wake()
             except Exception:
                 log.exception("delivery.worker_failed", client=name)
                 self._closing.wait(STORE_PAUSE_S)
