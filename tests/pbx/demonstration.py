@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 
-from house import House
+from house import CLIENTS, House
 from phones import Phone, caller, extension, line, play
 
 from vipex_bridge.receive.show import ReceivedRequest, show
@@ -32,8 +32,8 @@ def inbound_example() -> list[Phone]:
 def outgoing_example() -> list[Phone]:
     """1102 gives PIN 1111 (private); set-up takes a while, the far end rings 2 s, 3 s of talk."""
     return [
-        line("36301234576").waits(2).rings(2).answers().waits_for_bye(),
-        extension("1102").dials("*936301234576").is_answered().waits(1).presses("1111").waits(7).hangs_up(),
+        line("36301234576").waits(3).rings(2).answers().waits_for_bye(),
+        extension("1102").dials("*936301234576").is_answered().waits(1).presses("1111").waits(8).hangs_up(),
     ]
 
 
@@ -50,7 +50,7 @@ def demonstrate(*, stay: bool) -> int:
 
     say("Starting Asterisk, the bridge and a receiving server...")
     began = time.monotonic()
-    with House(on_request=tell) as house:
+    with House(on_request=tell, clients=CLIENTS) as house:
         say(f"All up after {time.monotonic() - began:.1f} s. Requests go to {house.receiver.url}\n")
         say("CALL 1, inbound: 3642999425 calls 3642999408, presses 1 and 2; 200 does not answer,")
         say("        221 of queue 18 declines, 251 answers and talks for 4 s.\n")
@@ -59,7 +59,6 @@ def demonstrate(*, stay: bool) -> int:
         say("CALL 2, outgoing: 1102 calls 36301234576 with a private PIN; it rings for 2 s.\n")
         play(house.asterisk, outgoing_example())
         house.documents(2)
-        house.documents(2, path="/cdr-all")
         say("Both calls have been told: a lookup routed the caller, notifications came while it rang and")
         say("was answered, and each whole call came afterwards.")
         if stay:

@@ -14,7 +14,7 @@ from typing import Any, Self
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 from bridge_process import BridgeProcess
-from laboratory import SECRET, Asterisk, Ports
+from laboratory import DEFAULT_PORTS, SECRET, Asterisk, Ports
 
 from vipex_bridge.receive.server import Receiver, parse_answer
 from vipex_bridge.receive.show import ReceivedRequest
@@ -26,7 +26,7 @@ node: laboratory
 timezone: Europe/Budapest
 asterisk:
   ami: {{host: 127.0.0.1, port: {ports.ami}, username: vipex, secret: {secret}}}
-  agi: {{listen: '127.0.0.1:{ports.agi}', socket: {folder}/agi.sock}}
+  agi: {{listen: '127.0.0.1:{ports.agi}', socket: {socket}}}
   cdr: {{source: 'sqlite:///{cdr}', poll: 250ms, settle: 1s}}
   recordings: {{root: {recordings}, wait: 5s}}
 numbers:
@@ -38,6 +38,9 @@ numbers:
   tariff: tariff.csv
 store: sqlite:///{folder}/state.db
 clients:
+"""
+
+CLIENTS = """
   crm-route:
     kind: lookup
     url: {url}/route
@@ -52,13 +55,6 @@ clients:
     url: {url}/calls
     parameters: [id, start_time, src, dst, exten, ivr_digits, cc_call, custom_field]
     headers: {{X-Client: crm-calls}}
-  crm-events:
-    kind: notify
-    on: [arrival, ringing, answer, hangup]
-    url: {url}/events
-    body: '{{"event": "{{{{ event }}}}", "id": {{{{ id }}}}, "exten": {{{{ exten | tojson }}}}}}'
-    basic_auth: {{username: vipex, password: s3cret-password}}
-    api_key: {{in: header, name: X-Api-Key, value: s3cret-key}}
   crm-menu:
     kind: notify
     url: {url}/menu
@@ -69,6 +65,16 @@ clients:
     url: {url}/cdr
     cc_call: queue
     retry: [1s, 1s, 1s]
+"""
+
+MORE_CLIENTS = """
+  crm-events:
+    kind: notify
+    on: [arrival, ringing, answer, hangup]
+    url: {url}/events
+    body: '{{"event": "{{{{ event }}}}", "id": {{{{ id }}}}, "exten": {{{{ exten | tojson }}}}}}'
+    basic_auth: {{username: vipex, password: s3cret-password}}
+    api_key: {{in: header, name: X-Api-Key, value: s3cret-key}}
   flags:
     kind: call_end
     url: {url}/cdr-all
@@ -82,7 +88,10 @@ class House:
     """Everything together; a context manager. `on_request` sees each request as it comes."""
 
     def __init__(
-        self, ports: Ports = Ports(), on_request: Callable[[ReceivedRequest], None] = lambda request: None
+        self,
+        ports: Ports = DEFAULT_PORTS,
+        on_request: Callable[[ReceivedRequest], None] = lambda request: None,
+        clients: str = CLIENTS + MORE_CLIENTS,
     ) -> None:
         self._open = ExitStack()
         folder = Path(self._open.enter_context(tempfile.TemporaryDirectory(prefix="vipex-house-")))
@@ -91,10 +100,11 @@ class House:
         self.receiver = Receiver(answers={path: answer}, on_request=on_request)
         self.asterisk = Asterisk(ports)
         (folder / "tariff.csv").write_text(TARIFF)
-        configuration = CONFIGURATION.format(
+        configuration = (CONFIGURATION + clients).format(
             ports=ports,
             secret=SECRET,
             folder=folder,
+            socket=self.asterisk.agi_socket,
             cdr=self.asterisk.cdr_database,
             recordings=self.asterisk.recordings,
             url=self.receiver.url,

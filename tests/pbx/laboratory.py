@@ -13,11 +13,13 @@ import sqlite3
 import subprocess
 import time
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
 
 HERE = Path(__file__).parent
 SHIPPED = HERE.parents[1] / "etc" / "asterisk"
+SCRIPTS = HERE.parents[1] / "agi"
 ROOT = Path(os.environ.get("VIPEX_LAB_ROOT", "/var/lib/vipex-lab/asterisk"))
 SECRET = "laboratory"
 
@@ -26,21 +28,6 @@ ADDRESSES = {
     "252": "127.0.0.52", "1102": "127.0.0.102",
 }  # fmt: skip
 """Who is who by address: one trunk, five extensions."""
-
-_MODULES = """
-res_timing_timerfd res_sorcery_config res_sorcery_memory res_sorcery_astdb res_pjproject res_crypto
-res_http_websocket res_geolocation res_rtp_asterisk res_musiconhold res_speech res_agi res_pjsip
-res_pjsip_pubsub res_pjsip_session res_pjsip_sdp_rtp res_pjsip_caller_id res_pjsip_diversion
-res_pjsip_dtmf_info res_pjsip_endpoint_identifier_ip res_pjsip_refer res_pjsip_rfc3326
-res_pjsip_header_funcs res_pjsip_nat res_pjsip_authenticator_digest res_pjsip_dlg_options chan_pjsip
-bridge_simple bridge_softmix bridge_holding bridge_native_rtp bridge_builtin_features
-bridge_builtin_interval_features codec_ulaw codec_alaw codec_gsm codec_a_mu codec_resample format_gsm
-format_pcm format_wav format_sln pbx_config app_dial app_queue app_read app_playback app_mixmonitor
-app_directed_pickup app_stack app_echo app_cdr app_verbose app_exec app_blind_transfer
-app_attended_transfer app_while func_callerid func_cdr func_channel func_strings func_logic func_global
-func_math func_timeout func_env func_dialplan app_chanspy func_groupcount func_uri func_periodic_hook
-func_hangupcause func_cut cdr_sqlite3_custom cel_sqlite3_custom
-""".split()
 
 
 class LaboratoryError(RuntimeError):
@@ -58,12 +45,13 @@ class Ports:
     media: int = 20_000
 
 
+DEFAULT_PORTS = Ports()
+
+
 class Asterisk:
     """One running Asterisk; a context manager."""
 
-    def __init__(
-        self, ports: Ports = Ports(), agi_socket: Path | None = None, python: Path | None = None
-    ) -> None:
+    def __init__(self, ports: Ports = DEFAULT_PORTS) -> None:
         self.ports = ports
         self._own = shutil.which("asterisk")
         self._root = Path("/") if self._own else ROOT
@@ -71,14 +59,17 @@ class Asterisk:
             raise LaboratoryError(f"there is no Asterisk in {ROOT}: run tests/pbx/setup.sh")
         self._base = f"/lab-{ports.sip}" if not self._own else f"/tmp/vipex-lab-{ports.sip}"
         self.folder = self._root / self._base.lstrip("/")
-        self._agi_socket = agi_socket
-        self._python = python
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def cdr_database(self) -> Path:
         """The database of `cdr_sqlite3_custom`."""
         return self.folder / "log/master.db"
+
+    @property
+    def agi_socket(self) -> Path:
+        """Where the scripts in `agi-bin` look for the bridge, as this machine sees it."""
+        return self.folder / "run/agi.sock"
 
     @property
     def recordings(self) -> Path:
@@ -109,6 +100,7 @@ class Asterisk:
                 stdout=console,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                env={**os.environ, "VIPEX_AGI_SOCKET": f"{self._base}/run/agi.sock"},
             )
         (self.folder / "pid").write_text(str(self._process.pid))
         for _ in range(400):
@@ -184,9 +176,30 @@ class Asterisk:
         (etc / "manager.d").mkdir(exist_ok=True)
         user = (SHIPPED / "manager.d/vipex.conf").read_text("utf-8")
         (etc / "manager.d/vipex.conf").write_text(user.replace("change-me", SECRET), "utf-8")
+        self._install_scripts()
         (etc / "asterisk.conf").write_text(self._asterisk_conf(), "utf-8")
         (etc / "modules.conf").write_text(self._modules_conf(), "utf-8")
         (etc / "pjsip.conf").write_text(_pjsip_conf(self.ports), "utf-8")
+
+    def _install_scripts(self) -> None:
+        """The scripts as their own docstring says, with pyst2 beside them: the root has no environment."""
+        agi_bin = self.folder / "agi-bin"
+        for name in ("vipex-lookup", "vipex-notify", "vipex_agi.py"):
+            text = (SCRIPTS / name).read_text("utf-8")
+            first, _, rest = text.partition("\n")
+            (agi_bin / name).write_text(
+                "#!/usr/bin/python3\n" + rest if first.startswith("#!") else text, "utf-8"
+            )
+            (agi_bin / name).chmod(0o755)
+        for package in ("asterisk", "six"):
+            found = find_spec(package)
+            if found is None or found.origin is None:
+                raise LaboratoryError(f"{package} is not installed: run tests/pbx/setup.sh")
+            origin = Path(found.origin)
+            if origin.name == "__init__.py":
+                shutil.copytree(origin.parent, agi_bin / package, dirs_exist_ok=True)
+            else:
+                shutil.copy(origin, agi_bin)
 
     def _module_folder(self) -> str:
         for folder in ("usr/lib/x86_64-linux-gnu/asterisk/modules", "usr/lib/asterisk/modules"):
@@ -210,7 +223,8 @@ class Asterisk:
 
     def _modules_conf(self) -> str:
         here = {path.name for path in (self._root / self._module_folder().lstrip("/")).glob("*.so")}
-        lines = [f"load => {name}.so" for name in _MODULES if f"{name}.so" in here]
+        wanted = (HERE / "modules.txt").read_text("utf-8").split()
+        lines = [f"load => {name}.so" for name in wanted if f"{name}.so" in here]
         if "res_cdrel_custom.so" in here:
             lines.insert(0, "preload => res_cdrel_custom.so")
         return "\n".join(["[modules]", "autoload = no", *lines, ""])

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Self
 
 from laboratory import ADDRESSES, Asterisk, LaboratoryError
+from timeline import Timeline, timeline
 
 _SDP = """v=0
 o=phone 1 1 IN IP4 [local_ip]
@@ -48,6 +49,7 @@ class Phone:
     steps: list[str] = field(default_factory=list)
     starts_after_s: float = 0.0
     is_caller: bool = False
+    name: str = ""
     _sequence: int = 1
     _to: str = ""
     _branch: str = ""
@@ -55,6 +57,13 @@ class Phone:
     def after(self, seconds: float) -> Self:
         """Starts so many seconds after the first caller."""
         self.starts_after_s = seconds
+        return self
+
+    def named(self, name: str) -> Self:
+        """Shows this name with its number; say it before `dials`. Any text that fits one line."""
+        quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+        # SIPp takes [...] for its own words unless the bracket is escaped.
+        self.name = quoted.replace("[", "\\[")
         return self
 
     def waits(self, seconds: float) -> Self:
@@ -191,7 +200,10 @@ class Phone:
                 f'<ereg regexp=".*" search_in="hdr" header="{header}" check_it="true" assign_to="{name}"/>'
                 for name, header in heard.items()
             )
-            target = '<ereg regexp="&lt;(.*)&gt;" search_in="hdr" header="Contact:" check_it="true" assign_to="all,target"/>'
+            target = (
+                '<ereg regexp="&lt;(.*)&gt;" search_in="hdr" header="Contact:" check_it="true"'
+                ' assign_to="all,target"/>'
+            )
             steps.insert(0, f'<recv request="INVITE" rrs="true"><action>{target}{actions}</action></recv>')
             variables = f'<Reference variables="all,target,{",".join(heard)}"/>'
         return "\n".join(
@@ -215,7 +227,8 @@ class Phone:
         )
         if not self.is_caller:
             return (
-                f"{method} [$target] SIP/2.0\nVia: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\n"
+                f"{method} [$target] SIP/2.0\n"
+                "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\n"
                 f"From: <sip:{self.number}@[local_ip]>{_TAG}\nTo:[$from]\nCall-ID: [call_id]\n"
                 f"CSeq: {sequence} {method}\nContact: <sip:{self.number}@[local_ip]:[local_port]>\n"
                 f"Max-Forwards: 70\n{rest}"
@@ -224,7 +237,7 @@ class Phone:
         return (
             f"{method} sip:{self._to}@[remote_ip]:[remote_port] SIP/2.0\n"
             f"Via: SIP/2.0/[transport] [local_ip]:[local_port];branch={branch}\n"
-            f'From: "{self.number}" <sip:{self.number}@[local_ip]>;tag=[pid]T[call_number]\n'
+            f'From: "{self.name or self.number}" <sip:{self.number}@[local_ip]>;tag=[pid]T[call_number]\n'
             f"To: <sip:{self._to}@[remote_ip]>{to_tag}\nCall-ID: [call_id]\nCSeq: {sequence} {method}\n"
             f"Contact: <sip:{self.number}@[local_ip]:[local_port]>\nMax-Forwards: 70\n{rest}"
         )
@@ -280,8 +293,11 @@ class Playing:
             time.sleep(max(0.0, began + phone.starts_after_s - time.monotonic()))
             self._start(asterisk, phone, tone)
 
-    def finish(self) -> None:
-        """Waits for all phones. Raises `LaboratoryError` with SIPp's own words for one that failed."""
+    def finish(self) -> Timeline:
+        """Waits for all phones; what they lived through.
+
+        Raises `LaboratoryError` with SIPp's own words for one that failed.
+        """
         deadline = time.monotonic() + _TIMEOUT_S
         failed = []
         for phone, process in self._running:
@@ -291,24 +307,29 @@ class Playing:
                 process.kill()
                 code = process.wait()
             if code != 0:
-                errors = Path(self._folder.name) / f"{phone.where}-{phone.port}-{id(phone)}.err"
+                errors = self._file(phone, "err")
                 said = errors.read_text("utf-8", "replace")[-1500:] if errors.exists() else "(nothing)"
                 failed.append(f"phone {phone.where} ({phone.number}) ended with {code}: {said}")
+        traces = [(phone, self._file(phone, "msg")) for phone, _ in self._running]
+        lived = timeline([(p.number, trace.read_text("utf-8", "replace")) for p, trace in traces if trace.exists()])
         self._folder.cleanup()
         if failed:
-            raise LaboratoryError("\n".join(failed))
+            raise LaboratoryError("\n".join([*failed, str(lived)]))
+        return lived
+
+    def _file(self, phone: Phone, ending: str) -> Path:
+        return Path(self._folder.name) / f"{phone.where}-{phone.port}-{id(phone)}.{ending}"
 
     def _start(self, asterisk: Asterisk, phone: Phone, tone: Path) -> None:
-        folder = Path(self._folder.name)
-        name = f"{phone.where}-{phone.port}-{id(phone)}"
-        scenario = folder / f"{name}.xml"
+        scenario = self._file(phone, "xml")
         scenario.write_text(phone.scenario().replace("@TONE@", str(tone)), "utf-8")
         address = ADDRESSES[phone.where]
         media_port = asterisk.ports.media + 20 * (next(_media) % 500)
         command = [
             "sipp", "-sf", str(scenario), "-i", address, "-p", str(phone.port), "-mi", address,
             "-mp", str(media_port), "-m", "1", "-aa", "-nostdin", "-timeout", str(_TIMEOUT_S),
-            "-timeout_error", "-trace_err", "-error_file", str(folder / f"{name}.err"),
+            "-timeout_error", "-trace_err", "-error_file", str(self._file(phone, "err")),
+            "-trace_msg", "-message_file", str(self._file(phone, "msg")),
             f"127.0.0.1:{asterisk.ports.sip}",
         ]  # fmt: skip
         process = subprocess.Popen(
@@ -316,14 +337,14 @@ class Playing:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            cwd=folder,
+            cwd=self._folder.name,
         )
         self._running.append((phone, process))
 
 
-def play(asterisk: Asterisk, phones: list[Phone]) -> None:
-    """Plays the phones to their end."""
-    Playing(asterisk, phones).finish()
+def play(asterisk: Asterisk, phones: list[Phone]) -> Timeline:
+    """Plays the phones to their end; what they lived through is the truth about the call."""
+    return Playing(asterisk, phones).finish()
 
 
 def _response(status: str, to_tag: str = "") -> str:

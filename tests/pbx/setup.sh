@@ -34,14 +34,14 @@ environment() {
 
 asterisk_root() {
   command -v asterisk >/dev/null && return
-  [ -e "$root.made" ] && [ -x "$root/usr/sbin/asterisk" ] && return
+  [ -e "$root.made" ] && [ -x "$root/usr/sbin/asterisk" ] && [ -x "$root/usr/bin/python3" ] && return
   say "making an Asterisk in $root (about a minute)"
   # bookworm's debootstrap has no script under the testing release's name; sid's is the same.
   [ -e /usr/share/debootstrap/scripts/forky ] || ln -s sid /usr/share/debootstrap/scripts/forky
   mountpoint -q "$root/proc" && umount "$root/proc"
   rm -rf "$root"
   mkdir -p "$(dirname "$root")"
-  debootstrap --variant=minbase --include=asterisk forky "$root" > "$root.log" 2>&1 || { tail -20 "$root.log" >&2; exit 1; }
+  debootstrap --variant=minbase --include=asterisk,python3 forky "$root" > "$root.log" 2>&1 || { tail -20 "$root.log" >&2; exit 1; }
   touch "$root.made"
 }
 

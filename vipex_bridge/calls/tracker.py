@@ -209,8 +209,9 @@ class Tracker:
             record = self._relate(event.caller.uniqueid, event.dest.uniqueid)
         else:
             record = self._calls[self._call_of_channel[event.dest.uniqueid]]
+        is_new = isinstance(event, ev.DialBegin)
         for dial in reversed(record.dials):
-            if dial.dest == dest.uniqueid and dial.end is None:
+            if dial.dest == dest.uniqueid and (dial.end is None or not is_new):
                 return record, dial
         caller = event.caller.uniqueid if event.caller is not None else None
         dial = Dial(caller=caller, dest=dest.uniqueid, begin=event.at)
@@ -233,8 +234,9 @@ class Tracker:
 
     def _dial_end(self, event: ev.DialEnd) -> None:
         _, dial = self._dial(event)
-        dial.end = event.at
-        dial.status = event.status
+        if dial.end is None or not dial.status:
+            dial.end = event.at
+            dial.status = event.status
 
     def _rings(self, uniqueid: str, at: float) -> None:
         record = self._calls[self._call_of_channel[uniqueid]]
