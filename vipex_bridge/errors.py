@@ -1,16 +1,16 @@
 """Our own errors. Each message is one line that names what the operator can do.
 
-    BridgeError
-    ├── ConfigurationError   the configuration is wrong; carries every fault found
-    ├── RenderError          a template or a field could not be rendered
-    ├── StoreError           the state database cannot be used
-    ├── SourceError          the CDR source cannot be read, or lacks what it must have
-    ├── AmiError             the Asterisk Manager Interface refused or broke off
-    ├── AgiError             an AGI peer broke the protocol, or hung up
-    └── ExchangeError        an HTTP exchange gave no complete answer
-        ├── Unreachable      no connection: name, route, refusal, TLS
-        ├── TimedOut         the whole exchange did not end before its deadline
-        └── BadAnswer        the answer broke the protocol, or was larger than allowed
+BridgeError
+├── ConfigurationError   the configuration is wrong; carries every fault found
+├── RenderError          a template or a field could not be rendered
+├── StoreError           the state database cannot be used
+├── SourceError          the CDR source cannot be read, or lacks what it must have
+├── AmiError             the Asterisk Manager Interface refused or broke off
+├── AgiError             an AGI peer broke the protocol, or hung up
+└── ExchangeError        an HTTP exchange gave no complete answer
+    ├── Unreachable      no connection: name, route, refusal, TLS
+    ├── TimedOut         the whole exchange did not end before its deadline
+    └── BadAnswer        the answer broke the protocol, or was larger than allowed
 """
 
 from __future__ import annotations

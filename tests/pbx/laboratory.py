@@ -23,11 +23,8 @@ SCRIPTS = HERE.parents[1] / "agi"
 ROOT = Path(os.environ.get("VIPEX_LAB_ROOT", "/var/lib/vipex-lab/asterisk"))
 SECRET = "laboratory"
 
-ADDRESSES = {
-    "trunk": "127.0.0.2", "200": "127.0.0.20", "221": "127.0.0.21", "251": "127.0.0.51",
-    "252": "127.0.0.52", "1102": "127.0.0.102",
-}  # fmt: skip
-"""Who is who by address: one trunk, five extensions."""
+HOSTS = {"trunk": 2, "200": 20, "221": 21, "251": 51, "252": 52, "1102": 102}
+"""Who is who by the last part of the address: one trunk, five extensions."""
 
 
 class LaboratoryError(RuntimeError):
@@ -36,13 +33,21 @@ class LaboratoryError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where things listen on 127.0.0.1; SIPp's own ports follow from `media`."""
+    """Where things listen on 127.0.0.1, and the phones' own network; SIPp's media ports follow from `media`.
+
+    Two laboratories at once need different numbers throughout.
+    """
 
     sip: int = 5060
     ami: int = 5038
     agi: int = 4573
     rtp: int = 10_000
     media: int = 20_000
+    phones: str = "127.0.0"
+
+    def address(self, name: str) -> str:
+        """Where a phone of `HOSTS` is."""
+        return f"{self.phones}.{HOSTS[name]}"
 
 
 DEFAULT_PORTS = Ports()
@@ -88,7 +93,7 @@ class Asterisk:
         if anew:
             self._end_leftover()
             shutil.rmtree(self.folder, ignore_errors=True)
-        for name in ("etc", "run", "log", "spool/monitor", "db", "agi-bin"):
+        for name in ("etc", "run", "log", "spool/monitor", "db/keys", "agi-bin"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         self._write_configuration()
         if not self._own and not (self._root / "proc/self").exists():
@@ -235,7 +240,8 @@ def _pjsip_conf(ports: Ports) -> str:
         "[global]\ntype = global\nendpoint_identifier_order = ip\n",
         f"[udp]\ntype = transport\nprotocol = udp\nbind = 127.0.0.1:{ports.sip}\n",
     ]
-    for name, address in ADDRESSES.items():
+    for name in HOSTS:
+        address = ports.address(name)
         is_trunk = name == "trunk"
         own = "context = from-trunk" if is_trunk else (
             f'context = from-internal\ncallerid = "Ext {name}" <{name}>\ncall_group = 1\npickup_group = 1'

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from laboratory import ADDRESSES, Asterisk, LaboratoryError
+from laboratory import Asterisk, LaboratoryError
 from timeline import Timeline, timeline
 
 _SDP = """v=0
@@ -41,7 +41,7 @@ _media = itertools.count()
 
 @dataclass
 class Phone:
-    """A phone and what it does, step by step. `where` is its name among the laboratory's addresses."""
+    """A phone and what it does, step by step. `where` is its name among the laboratory's hosts."""
 
     where: str
     number: str
@@ -60,10 +60,8 @@ class Phone:
         return self
 
     def named(self, name: str) -> Self:
-        """Shows this name with its number; say it before `dials`. Any text that fits one line."""
-        quoted = name.replace("\\", "\\\\").replace('"', '\\"')
-        # SIPp takes [...] for its own words unless the bracket is escaped.
-        self.name = quoted.replace("[", "\\[")
+        """Shows this name with its number: any text that fits one line."""
+        self.name = name
         return self
 
     def waits(self, seconds: float) -> Self:
@@ -237,7 +235,7 @@ class Phone:
         return (
             f"{method} sip:{self._to}@[remote_ip]:[remote_port] SIP/2.0\n"
             f"Via: SIP/2.0/[transport] [local_ip]:[local_port];branch={branch}\n"
-            f'From: "{self.name or self.number}" <sip:{self.number}@[local_ip]>;tag=[pid]T[call_number]\n'
+            f'From: "[shown]" <sip:{self.number}@[local_ip]>;tag=[pid]T[call_number]\n'
             f"To: <sip:{self._to}@[remote_ip]>{to_tag}\nCall-ID: [call_id]\nCSeq: {sequence} {method}\n"
             f"Contact: <sip:{self.number}@[local_ip]:[local_port]>\nMax-Forwards: 70\n{rest}"
         )
@@ -311,7 +309,9 @@ class Playing:
                 said = errors.read_text("utf-8", "replace")[-1500:] if errors.exists() else "(nothing)"
                 failed.append(f"phone {phone.where} ({phone.number}) ended with {code}: {said}")
         traces = [(phone, self._file(phone, "msg")) for phone, _ in self._running]
-        lived = timeline([(p.number, trace.read_text("utf-8", "replace")) for p, trace in traces if trace.exists()])
+        lived = timeline(
+            [(p.number, trace.read_text("utf-8", "replace")) for p, trace in traces if trace.exists()]
+        )
         self._folder.cleanup()
         if failed:
             raise LaboratoryError("\n".join([*failed, str(lived)]))
@@ -323,12 +323,14 @@ class Playing:
     def _start(self, asterisk: Asterisk, phone: Phone, tone: Path) -> None:
         scenario = self._file(phone, "xml")
         scenario.write_text(phone.scenario().replace("@TONE@", str(tone)), "utf-8")
-        address = ADDRESSES[phone.where]
+        address = asterisk.ports.address(phone.where)
         media_port = asterisk.ports.media + 20 * (next(_media) % 500)
         command = [
             "sipp", "-sf", str(scenario), "-i", address, "-p", str(phone.port), "-mi", address,
             "-mp", str(media_port), "-m", "1", "-aa", "-nostdin", "-timeout", str(_TIMEOUT_S),
             "-timeout_error", "-trace_err", "-error_file", str(self._file(phone, "err")),
+            # SIPp takes [...] in a scenario for its own words; in a key's value it does not.
+            "-key", "shown", (phone.name or phone.number).replace("\\", "\\\\").replace('"', '\\"'),
             "-trace_msg", "-message_file", str(self._file(phone, "msg")),
             f"127.0.0.1:{asterisk.ports.sip}",
         ]  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import zip_longest
 
 _MESSAGE = re.compile(
     r"^-{20,} (?P<at>\d{4}-\d\d-\d\d [\d:.]+)\n\w+ message (?P<way>sent|received).*\n\n(?P<first>\S.*?)\r?\n",
@@ -15,7 +16,7 @@ _METHOD = re.compile(r"^CSeq:\s*\d+\s+(\w+)", re.MULTILINE | re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """One SIP message at one phone: `what` is a method, or a status with the method it answers ("180 INVITE")."""
+    """One SIP message at one phone; `what` is a method, or a status and what it answers: "180 INVITE"."""
 
     at: float
     phone: str
@@ -77,7 +78,7 @@ def timeline(traces: list[tuple[str, str]]) -> Timeline:
 def _signals(number: str, text: str) -> list[Signal]:
     found = []
     starts = list(_MESSAGE.finditer(text))
-    for match, following in zip(starts, [*starts[1:], None], strict=True):
+    for match, following in zip_longest(starts, starts[1:]):
         rest = text[match.end() : following.start() if following else None]
         method = _METHOD.search(rest)
         first = match["first"].split()

@@ -65,14 +65,17 @@ class BridgeProcess:
         assert self._process is not None
         self._process.send_signal(number)
 
-    def wait_for(self, event: str, timeout_s: float = 20.0, count: int = 1, **fields: object) -> dict[str, Any]:
+    def wait_for(
+        self, event: str, timeout_s: float = 20.0, count: int = 1, **fields: object
+    ) -> dict[str, Any]:
         """The `count`-th log line of that event with those fields, waited for."""
 
         def found() -> list[dict[str, Any]]:
             return [
                 line
                 for line in self.lines
-                if line.get("event") == event and all(line.get(name) == value for name, value in fields.items())
+                if line.get("event") == event
+                and all(line.get(name) == value for name, value in fields.items())
             ]
 
         with self._changed:

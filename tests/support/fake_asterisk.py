@@ -88,6 +88,9 @@ class FakeHandler:
         await self._work(call, client, args)
         return self.result
 
+    def unavailable(self, client: str) -> LookupResult:
+        return LookupResult("UNAVAILABLE", None, (("VIPEX_BRANCH", "default"),))
+
     async def notify(self, call: AgiCall, client: str, args: Mapping[str, str]) -> str:
         await self._work(call, client, args)
         return self.status

@@ -50,6 +50,10 @@ class Handler(Protocol):
         """Asks the client's server, within the client's `timeout`."""
         ...
 
+    def unavailable(self, client: str) -> LookupResult:
+        """Gives what is set when `lookup` failed or was broken off; raises nothing."""
+        ...
+
     async def notify(self, call: AgiCall, client: str, args: Mapping[str, str]) -> str:
         """Queues a `dialplan` notification; gives the status, OK or NOCLIENT."""
         ...

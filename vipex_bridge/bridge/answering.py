@@ -69,8 +69,7 @@ class Answering:
         except RenderError as error:
             log.error("lookup.not_rendered", client=client, call=call_id, error=str(error))
             return unasked(known, "BADRESPONSE")
-        left_s = known.timeout_s - (time.monotonic() - started)
-        result = await self._lookups.ask(replace(known, timeout_s=left_s), request)
+        result = await self._lookups.ask(known, request, spent_s=time.monotonic() - started)
         log.info(
             "lookup.answered",
             client=client,
@@ -81,6 +80,10 @@ class Answering:
             detail=result.detail,
         )
         return result
+
+    def unavailable(self, client: str) -> LookupResult:
+        """What is set when a lookup was broken off: every variable at its default."""
+        return unasked(self._client(client, "lookup"), "UNAVAILABLE")
 
     async def notify(self, call: AgiCall, client: str, args: Mapping[str, str]) -> str:
         """Queues a `dialplan` notification; returns its `VIPEX_STATUS`."""

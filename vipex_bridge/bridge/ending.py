@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
@@ -15,7 +15,7 @@ from vipex_bridge import recordings
 from vipex_bridge.bridge.telling import Telling, fresh_token, numbering_of, tariff_of
 from vipex_bridge.calls import testimony
 from vipex_bridge.calls.completion import Signs, is_complete
-from vipex_bridge.calls.document import CallDocument
+from vipex_bridge.calls.document import CallDocument, to_json
 from vipex_bridge.calls.record import CallRecord
 from vipex_bridge.calls.rows import CdrRow
 from vipex_bridge.calls.tracker import Tracker
@@ -27,6 +27,9 @@ from vipex_bridge.errors import BridgeError, SourceError
 from vipex_bridge.store.store import Store
 
 log = structlog.get_logger()
+
+TRY_AGAIN_S = 60.0
+"""How long a call that could not be built is left alone."""
 
 
 class CdrPoller(Protocol):
@@ -47,6 +50,7 @@ class Pending:
     last_row_at: float | None = None
     rows: list[CdrRow] = field(default_factory=list)
     complete_at: float | None = None
+    not_before: float = 0.0
     files: dict[str, recordings.FileState] = field(default_factory=dict)
 
 
@@ -75,6 +79,7 @@ class Ending:
         self._pending: dict[int, Pending] = {}
         self._source_is_well = True
         self.late_rows = 0
+        self.failed_calls = 0
         self.reload(settings)
 
     def reload(self, settings: Settings) -> None:
@@ -112,18 +117,26 @@ class Ending:
             await asyncio.sleep(self._settings.cdr.poll_s if self._settings.cdr is not None else 1.0)
 
     async def step(self) -> None:
-        """One round: the new rows, then the calls that are complete."""
+        """One round: the new rows, then the calls that are complete. What fails is tried next round."""
         try:
             await self._take_rows()
-            for pending in [p for p in self._pending.values() if self._is_complete(p)]:
-                if await asyncio.to_thread(self._recordings_are_whole, pending):
-                    await self._tell(pending)
         except SourceError as error:
             if self._source_is_well:
                 log.error("cdr.source_failed", error=str(error))
             self._source_is_well = False
         except BridgeError as error:
-            log.error("calls.not_told_yet", error=str(error))
+            log.error("cdr.rows_not_kept", error=str(error))
+        for pending in [p for p in self._pending.values() if self._is_complete(p)]:
+            try:
+                if await asyncio.to_thread(self._recordings_are_whole, pending):
+                    await self._tell(pending)
+            except BridgeError as error:
+                log.error("call.not_told_yet", call=pending.call_id, error=str(error))
+            except Exception:
+                # One call that cannot be built must not keep the others from being told.
+                self.failed_calls += 1
+                pending.not_before = self._clock() + TRY_AGAIN_S
+                log.exception("call.failed", call=pending.call_id)
 
     # -- rows -------------------------------------------------------------------------------
 
@@ -172,6 +185,8 @@ class Ending:
     # -- telling ----------------------------------------------------------------------------
 
     def _is_complete(self, pending: Pending) -> bool:
+        if self._clock() < pending.not_before:
+            return False
         cdr = self._settings.cdr
         signs = Signs(live=self._is_live(pending), ended_at=pending.ended_at, last_row_at=pending.last_row_at)
         settle_s = cdr.settle_s if cdr is not None else 3.0
@@ -229,12 +244,14 @@ class Ending:
         with self._store.write(now) as writer:
             leg_ids = writer.new_ids(len(document.all_legs))
             document = numbered(document, pending.call_id, leg_ids, references)
+            if not writer.tell(pending.call_id, document, to_json(document)):
+                log.info("call.closed_already", call=pending.call_id)
+                return
             for path, reference in zip(paths, references, strict=True):
                 writer.add_recording(reference, pending.call_id, path)
             deliveries = self._telling.of_call(document, pending.call_id, now)
             for delivery in deliveries:
                 writer.queue(delivery)
-            writer.tell(pending.call_id, document, json.dumps(asdict(document), default=str))
         log.info(
             "call.told",
             call=pending.call_id,

@@ -20,6 +20,9 @@ from vipex_bridge.store.store import Store
 
 log = structlog.get_logger()
 
+COMMIT_AGAIN_S = 1.0
+"""How long a store that takes nothing (a full disk) is left alone."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Journalled:
@@ -62,6 +65,7 @@ class Live:
         self._wake = wake
         self._clock = clock
         self._outputs: list[Notice | Ended] = []
+        self._uncommitted = _Batch([], [], [])
         self._something = asyncio.Event()
         self.failed_events = 0
 
@@ -80,24 +84,29 @@ class Live:
         try:
             while True:
                 await self._something.wait()
-                await self._flush()
+                if not await self._flush():
+                    await asyncio.sleep(COMMIT_AGAIN_S)
+                    self._something.set()
         finally:
             await asyncio.shield(self._flush())
 
-    async def _flush(self) -> None:
+    async def _flush(self) -> bool:
+        """Commits what has gathered; False when the store would not take it, which keeps it."""
         self._something.clear()
         batch = self._take()
         if not batch.records and not batch.notices:
-            return
+            return True
         try:
             ids = await asyncio.to_thread(self._commit, batch)
         except BridgeError as error:
             log.error("store.commit_failed", error=str(error), notices=len(batch.notices))
-            return
+            self._uncommitted = batch
+            return False
         for key in batch.ended:
             record = self._tracker.call(key)
-            if record is not None and record.is_over():
-                self._on_ended(ids[key], record)
+            if record is not None and record.is_over() and record.key in ids:
+                self._on_ended(ids[record.key], record)
+        return True
 
     def _take(self) -> _Batch:
         outputs, self._outputs = self._outputs, []
@@ -108,7 +117,12 @@ class Live:
                 record = self._tracker.call(output.call.key)
                 notices.append((output, record.keys() if record is not None else [output.call.key]))
         ended = [output.key for output in outputs if isinstance(output, Ended)]
-        return _Batch(notices, [_journalled(record) for record in records], ended)
+        before, self._uncommitted = self._uncommitted, _Batch([], [], [])
+        return _Batch(
+            [*before.notices, *notices],
+            [*before.records, *(_journalled(record) for record in records)],
+            [*before.ended, *ended],
+        )
 
     def _commit(self, batch: _Batch) -> dict[str, int]:
         now = self._clock()

@@ -6,9 +6,11 @@ rendered to local text only on the wire.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from enum import IntEnum, StrEnum
+from typing import Any
 
 
 class Direction(IntEnum):
@@ -114,3 +116,37 @@ class CallDocument:
     queues: tuple[str, ...] = ()
     legs: tuple[Part, ...] = field(default=())
     all_legs: tuple[Part, ...] = field(default=())
+
+
+def to_json(document: CallDocument) -> str:
+    """The document as it is kept."""
+    return json.dumps(asdict(document), default=str, ensure_ascii=False)
+
+
+def from_json(text: str) -> CallDocument:
+    """The document that `to_json` was made of."""
+    data = json.loads(text)
+    price = data["price"]
+    return CallDocument(
+        **{
+            **data,
+            "main": _part_from(data["main"]),
+            "kind": Kind(data["kind"]),
+            "price": Decimal(price) if price is not None else None,
+            "extens": tuple(data["extens"]),
+            "queues": tuple(data["queues"]),
+            "legs": tuple(_part_from(leg) for leg in data["legs"]),
+            "all_legs": tuple(_part_from(leg) for leg in data["all_legs"]),
+        }
+    )
+
+
+def _part_from(data: dict[str, Any]) -> Part:
+    recording = data["recording"]
+    return Part(
+        **{
+            **data,
+            "direction": Direction(data["direction"]),
+            "recording": Recording(**recording) if recording is not None else None,
+        }
+    )

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 
+from vipex_bridge.calls.document import from_json
 from vipex_bridge.calls.record import CallRecord
 from vipex_bridge.calls.timeline import timeline
 from vipex_bridge.cli.configuration import load_checked
 from vipex_bridge.cli.opened import local, opened
-from vipex_bridge.config.settings import Settings
+from vipex_bridge.config.settings import PARAMETERS, Client, Settings
 from vipex_bridge.errors import BridgeError
+from vipex_bridge.render.fields import call_end_fields
 from vipex_bridge.store.calls import StoredCall
 from vipex_bridge.store.store import Store
 
@@ -49,7 +51,9 @@ def _print_call(call: StoredCall, store: Store, settings: Settings) -> None:
     if call.document is None:
         print(f"call {call.id} is {call.state}: there is no document of it yet")
     else:
-        print(json.dumps(json.loads(call.document), indent=2, ensure_ascii=False))
+        client = Client("calls", "call_end", "http://localhost", "POST", PARAMETERS["call_end"])
+        fields = call_end_fields(from_json(call.document), settings.timezone, client)
+        print(json.dumps(fields, indent=2, ensure_ascii=False, default=lambda mark: f"<{mark.path}>"))
     lines: list[tuple[float, str]] = []
     if call.facts is not None:
         lines += timeline(CallRecord.from_dict(json.loads(call.facts)))

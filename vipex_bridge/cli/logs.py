@@ -21,7 +21,9 @@ def configure() -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=False),
     ]
     if not on_terminal:
-        processors.append(structlog.processors.dict_tracebacks)
+        # Locals may hold secrets and callers' data.
+        transformer = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        processors.append(structlog.processors.ExceptionRenderer(transformer))
     structlog.configure(
         processors=[*processors, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),

@@ -13,7 +13,7 @@ from vipex_bridge.cli.opened import moment, opened
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which deliveries."""
     parser.add_argument("ids", nargs="*", type=int, metavar="ID", help="delivery ids, from `deliveries`")
-    parser.add_argument("--failed", action="store_true", help="all that were parked as failed or expired")
+    parser.add_argument("--failed", action="store_true", help="all that were parked as failed")
     parser.add_argument("--since", metavar="T", help="with --failed: 2026-11-23 14:05, or 2h ago")
 
 

@@ -57,10 +57,11 @@ class Lookups:
         self._places = asyncio.Semaphore(MAX_THREADS)
         self._closed = False
 
-    async def ask(self, client: Client, request: Request) -> LookupResult:
+    async def ask(self, client: Client, request: Request, *, spent_s: float = 0.0) -> LookupResult:
         """Give the server's answer as channel variables, or the reason why there is none.
 
-        Returns within `client.timeout_s` and a few hundredths of a second, whatever happens; at once
+        `spent_s` of the client's time have gone by already. Returns within what is left of
+        `client.timeout_s` and a few hundredths of a second, whatever happens; at once
         when cancelled (the caller hung up). Raises nothing else.
         """
         started = self._clock()
@@ -75,7 +76,8 @@ class Lookups:
             result = unasked(client, "OPEN", "not asked: the client has failed too often in a row")
         else:
             try:
-                result = await self._in_time(client, request)
+                left_s = max(0.0, client.timeout_s - spent_s)
+                result = await self._in_time(replace(client, timeout_s=left_s), request)
             except BaseException:
                 breaker.abandoned()
                 raise
