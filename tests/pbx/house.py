@@ -116,7 +116,6 @@ class House:
             self._open.enter_context(self.receiver)
             self._open.enter_context(self.asterisk)
             self._open.enter_context(self.bridge)
-            self.bridge.wait_for("ami.connected")
         except BaseException:
             self._open.close()
             raise
@@ -126,13 +125,19 @@ class House:
         self._open.close()
 
     def received(self, path: str, since: int = 0) -> list[dict[str, Any]]:
-        """The JSON bodies that came to a path, after the first `since` requests of all."""
-        requests = self.receiver.requests_received()[since:]
-        return [json.loads(request.body) for request in requests if request.path == path]
+        """The JSON bodies that came to a path, after the first `since` requests of all.
 
-    def documents(self, count: int, since: int = 0, path: str = "/cdr") -> list[dict[str, Any]]:
+        A repeat is left out, as a receiver that honours `Idempotency-Key` would.
+        """
+        requests = self.receiver.requests_received()[since:]
+        once = {r.header("Idempotency-Key"): r for r in reversed(requests) if r.path == path}
+        return [json.loads(request.body) for request in reversed(once.values())]
+
+    def documents(
+        self, count: int, since: int = 0, path: str = "/cdr", timeout_s: float = 40.0
+    ) -> list[dict[str, Any]]:
         """Waits for so many end-of-call documents."""
-        deadline = time.monotonic() + 40
+        deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             seen = len(self.receiver.requests_received())
             found = self.received(path, since)

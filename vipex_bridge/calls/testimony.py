@@ -128,7 +128,9 @@ def _channel(uniqueid: str, name: str, row: CdrRow, numbering: Numbering) -> Cha
 
 def _add_attempt(record: CallRecord, row: CdrRow, numbering: Numbering) -> None:
     dest = record.by_name(row.dstchannel)
-    if dest is not None and any(d.caller == row.uniqueid and d.dest == dest.uniqueid for d in record.dials):
+    known = next((d for d in record.dials if dest is not None and _is_of(d, row, dest)), None)
+    if known is not None and dest is not None:
+        _complete_attempt(record, known, dest, row)
         return
     if dest is None:
         snapshot = ChannelSnapshot(row.dstchannel, row.linkedid, row.dstchannel)
@@ -155,9 +157,27 @@ def _add_attempt(record: CallRecord, row: CdrRow, numbering: Numbering) -> None:
     if queue is not None and not any(visit.queue == queue for visit in record.queue_visits):
         record.queue_visits.append(QueueVisit(row.uniqueid, queue, _start(row), _end(row)))
     if answered is not None:
-        dest.up = dest.up if dest.up is not None else answered
-        if dest.role is Role.EXTENSION:
-            record.talks.append(Talk(dest.uniqueid, answered, _end(row)))
+        _add_answer(record, dest, answered, row)
+
+
+def _is_of(dial: Dial, row: CdrRow, dest: Channel) -> bool:
+    return dial.caller == row.uniqueid and dial.dest == dest.uniqueid
+
+
+def _complete_attempt(record: CallRecord, dial: Dial, dest: Channel, row: CdrRow) -> None:
+    """An attempt whose beginning was seen and whose end was missed: its row says how it ended."""
+    if dial.status or row.disposition != "ANSWERED" or row.answer is None:
+        return
+    # Behind an IVR the row's answer is its start: the phone cannot have been picked up before it rang.
+    answered = max(row.answer, dial.ringing if dial.ringing is not None else dial.begin)
+    dial.status, dial.end = "ANSWER", answered
+    _add_answer(record, dest, answered, row)
+
+
+def _add_answer(record: CallRecord, dest: Channel, answered: float, row: CdrRow) -> None:
+    dest.up = dest.up if dest.up is not None else answered
+    if dest.role is Role.EXTENSION and not any(t.channel == dest.uniqueid for t in record.talks):
+        record.talks.append(Talk(dest.uniqueid, answered, _end(row)))
 
 
 def _add_notes(record: CallRecord, rows: Sequence[CdrRow]) -> None:
