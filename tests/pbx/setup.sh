@@ -39,7 +39,7 @@ asterisk_root() {
   # bookworm's debootstrap has no script under the testing release's name; sid's is the same.
   [ -e /usr/share/debootstrap/scripts/forky ] || ln -s sid /usr/share/debootstrap/scripts/forky
   mountpoint -q "$root/proc" && umount "$root/proc"
-  rm -rf "$root"
+  rm -rf "$root" "$root.made"
   mkdir -p "$(dirname "$root")"
   debootstrap --variant=minbase --include=asterisk,python3 forky "$root" > "$root.log" 2>&1 || { tail -20 "$root.log" >&2; exit 1; }
   touch "$root.made"

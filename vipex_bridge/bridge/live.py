@@ -84,13 +84,13 @@ class Live:
         try:
             while True:
                 await self._something.wait()
-                if not await self._flush():
+                if not await self.commit():
                     await asyncio.sleep(COMMIT_AGAIN_S)
                     self._something.set()
         finally:
-            await asyncio.shield(self._flush())
+            await asyncio.shield(self.commit())
 
-    async def _flush(self) -> bool:
+    async def commit(self) -> bool:
         """Commits what has gathered; False when the store would not take it, which keeps it."""
         self._something.clear()
         batch = self._take()

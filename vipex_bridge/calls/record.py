@@ -122,6 +122,11 @@ class CallRecord:
         """The latest value of a variable on any of the call's channels, None when never set."""
         return next((noted.value for noted in reversed(self.notes) if noted.name == name), None)
 
+    def present_queue(self, uniqueid: str) -> str | None:
+        """The queue that a channel is in now, None when in none."""
+        visits = (v for v in reversed(self.queue_visits) if v.channel == uniqueid and v.left is None)
+        return next((visit.queue for visit in visits), None)
+
     def origin(self, dial: Dial) -> Channel | None:
         """Who had this attempt made: the caller, followed back through Local halves and dials."""
         seen: set[str] = set()

@@ -217,7 +217,7 @@ class Tracker:
         dial = Dial(caller=caller, dest=dest.uniqueid, begin=event.at)
         origin = record.origin(dial)
         if origin is not None:
-            dial.queue = _present_queue(record, origin.uniqueid)
+            dial.queue = record.present_queue(origin.uniqueid)
         if caller is None:
             dest.originated = True
         record.dials.append(dial)
@@ -393,10 +393,3 @@ def _precedence(record: CallRecord) -> tuple[bool, float]:
     """The call that was told first stays, else the older one (call trees, section 2)."""
     oldest = min((channel.created for channel in record.channels.values()), default=0.0)
     return (not record.arrival_told, oldest)
-
-
-def _present_queue(record: CallRecord, uniqueid: str) -> str | None:
-    for visit in reversed(record.queue_visits):
-        if visit.channel == uniqueid and visit.left is None:
-            return visit.queue
-    return None

@@ -9,9 +9,13 @@ from captured_rows import rows_of
 from hypothesis import given
 from hypothesis import strategies as st
 from outcome import NUMBERING
+from story import TRUNK, inbound_example
 
 from vipex_bridge.calls.document import CallDocument
-from vipex_bridge.calls.testimony import from_rows, groups
+from vipex_bridge.calls.events import VariableSet
+from vipex_bridge.calls.rows import CdrRow
+from vipex_bridge.calls.testimony import add_rows, from_rows, groups
+from vipex_bridge.calls.tracker import Tracker
 from vipex_bridge.calls.tree import build
 
 SIMPLE = {
@@ -76,3 +80,25 @@ def test_rows_of_several_calls_are_told_apart() -> None:
     cases = [*SIMPLE, "a_inbound_ivr_queue"]
     rows = [row for case in cases for row in rows_of(case)]
     assert len(groups(rows)) == len(cases)
+
+
+def test_an_answer_that_was_missed_is_taken_from_the_row() -> None:
+    """The bridge was killed while 251 rang: what it had seen stays, the row says how it went on."""
+    story = inbound_example(1_700_000_000.0)
+    rung = next(n for n, event in enumerate(story.events) if isinstance(event, VariableSet) and n > 5)
+    tracker = Tracker(NUMBERING)
+    for event in story.events[:rung]:
+        tracker.feed(event)
+    record = tracker.call("100.1")
+    assert record is not None
+    record.partial = True
+    row = CdrRow(
+        uniqueid="100.1", linkedid="100.1", channel=TRUNK, dstchannel="PJSIP/251-00000004",
+        start=1_700_000_004.0, answer=1_700_000_012.0, end=1_700_000_016.0, duration=12, billsec=4,
+        disposition="ANSWERED", lastapp="Queue", lastdata="18",
+    )  # fmt: skip
+    add_rows(record, [row], NUMBERING)
+    document = build(record, NUMBERING, lambda *_: None)
+    assert document is not None
+    assert (document.main.direction, document.main.billsec, document.legs[-1].exten) == (1, 4, "251")
+    assert document.main.ringtime == 12

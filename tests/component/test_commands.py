@@ -1,0 +1,210 @@
+"""The operator's commands, as an operator runs them, beside a running bridge."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from agi_call import agi
+from bridge_process import BridgeProcess
+
+from vipex_bridge.cli.main import main
+from vipex_bridge.receive.faults import parse_faults
+from vipex_bridge.receive.server import Receiver, parse_answer
+
+EXAMPLE = Path(__file__).parents[2] / "etc/vipex-bridge/config.yaml"
+
+CONFIGURATION = """
+timezone: Europe/Budapest
+asterisk:
+  agi: {{listen: '127.0.0.1:{agi}', socket: null}}
+store: sqlite:///{folder}/state.db
+clients:
+  route:
+    kind: lookup
+    url: {url}/route
+    basic_auth: {{username: vipex, password: planted-password}}
+    response: {{set: {{VIPEX_BRANCH: route.branch}}}}
+  crm:
+    kind: notify
+    url: {url}/calls
+    retry: []
+    api_key: {{in: query, name: key, value: planted-key}}
+  billing:
+    kind: call_end
+    url: {url}/cdr
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Beside:
+    """A bridge that is running, and the receiver it tells."""
+
+    def __init__(self, folder: Path, receiver: Receiver) -> None:
+        self.receiver = receiver
+        self.agi_port = free_port()
+        text = CONFIGURATION.format(agi=self.agi_port, folder=folder, url=receiver.url)
+        self.bridge = BridgeProcess(folder, text)
+
+    def run(self, *arguments: str) -> str:
+        """What a command prints; it must end well."""
+        done = self.bridge.command(*arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+@pytest.fixture
+def beside(tmp_path: Path) -> Iterator[Beside]:
+    path, answer = parse_answer('/route={"route": {"branch": "vip"}}')
+    faults = parse_faults("500,ok,ok,ok,ok,ok,ok,ok")
+    with Receiver(answers={path: answer}, faults=faults) as receiver:
+        beside = Beside(tmp_path, receiver)
+        with beside.bridge:
+            yield beside
+
+
+def test_a_failed_delivery_is_shown_and_sent_again_as_it_was(beside: Beside) -> None:
+    assert agi(beside.agi_port, "notify", "crm", "point=menu") == {"VIPEX_STATUS": "OK"}
+    beside.bridge.wait_for("delivery.parked")
+    shown = beside.run("deliveries", "--status", "failed", "--client", "crm")
+    assert "failed" in shown
+    assert "500 in" in shown
+    delivery = shown.split()[0]
+    assert beside.run("resend", delivery) == "1 queued again\n"
+    beside.bridge.wait_for("delivery.sent")
+    first, second = beside.receiver.requests_received()
+    assert first.body == second.body
+    assert first.query == second.query == (("key", "planted-key"),)
+    assert first.header("Idempotency-Key") == second.header("Idempotency-Key")
+    assert "delivered" in beside.run("deliveries")
+
+
+def test_all_that_failed_since_a_time_is_sent_again(beside: Beside) -> None:
+    agi(beside.agi_port, "notify", "crm")
+    beside.bridge.wait_for("delivery.parked")
+    assert beside.run("resend", "--failed", "--since", "1h") == "1 queued again\n"
+    beside.bridge.wait_for("delivery.sent")
+
+
+def test_calls_lists_them_and_shows_one_with_what_was_sent(beside: Beside) -> None:
+    agi(beside.agi_port, "notify", "crm")
+    beside.bridge.wait_for("delivery.parked")
+    listed = beside.run("calls")
+    assert "live" in listed
+    shown = beside.run("calls", listed.split()[0])
+    assert "dialplan queued for crm" in shown
+    assert "dialplan sent to crm: 500" in shown
+
+
+def test_render_shows_the_exact_request_without_secrets(beside: Beside) -> None:
+    shown = beside.run("render", "crm", "--event", "ringing")
+    assert shown.startswith(f"POST {beside.receiver.url}/calls?key=********")
+    assert '"exten": "252"' in shown
+    assert "planted" not in shown
+
+
+def test_render_takes_a_call_from_a_file(beside: Beside, tmp_path: Path) -> None:
+    call = {"id": 7, "start_time": "2026-11-23 08:00:00", "src": "3611111", "dst": "3622222", "exten": "200"}
+    (tmp_path / "call.json").write_text(json.dumps(call))
+    shown = beside.run("render", "crm", "--call", str(tmp_path / "call.json"))
+    assert '"src": "3611111"' in shown
+
+
+def test_try_sends_a_lookup_and_prints_the_variables(beside: Beside) -> None:
+    beside.bridge.command("try", "billing")
+    shown = beside.run("try", "route")
+    assert "VIPEX_STATUS=OK\nVIPEX_HTTP_CODE=200\nVIPEX_BRANCH=vip\n" in shown
+    assert "planted-password" not in shown
+    assert beside.receiver.requests_received()[-1].path == "/route"
+
+
+def test_try_fails_when_the_server_does(beside: Beside) -> None:
+    done = beside.bridge.command("try", "billing")
+    assert done.returncode == 1
+    assert "HTTP 500" in done.stdout
+
+
+def test_lookup_over_agi_and_its_cache_and_unknown_client(beside: Beside) -> None:
+    agi(beside.agi_port, "notify", "crm")
+    beside.bridge.wait_for("delivery.parked")
+    found = agi(beside.agi_port, "lookup", "route")
+    assert found == {"VIPEX_BRANCH": "vip", "VIPEX_HTTP_CODE": "200", "VIPEX_STATUS": "OK"}
+    assert agi(beside.agi_port, "lookup", "nobody") == {"VIPEX_HTTP_CODE": "", "VIPEX_STATUS": "NOCLIENT"}
+    asked = dict(beside.receiver.requests_received()[-1].query)
+    assert (asked["src"], asked["dst"]) == ("3642999425", "3642999408")
+
+
+def test_reload_takes_a_good_configuration_and_refuses_a_bad_one(beside: Beside) -> None:
+    good = beside.bridge.config.read_text()
+    beside.bridge.config.write_text(good.replace("  billing:", "  billing:\n    no_such_key: 1"))
+    beside.bridge.signal(signal.SIGHUP)
+    refused = beside.bridge.wait_for("configuration.refused")
+    assert "clients.billing.no_such_key: unknown key" in refused["fault"]
+    assert agi(beside.agi_port, "lookup", "route")["VIPEX_STATUS"] in ("OK", "HTTPERROR")
+    beside.bridge.config.write_text(good.replace("  crm:", "  crm2:"))
+    beside.bridge.signal(signal.SIGHUP)
+    beside.bridge.wait_for("configuration.reloaded")
+    assert agi(beside.agi_port, "notify", "crm")["VIPEX_STATUS"] == "NOCLIENT"
+    assert agi(beside.agi_port, "notify", "crm2")["VIPEX_STATUS"] == "OK"
+
+
+def test_a_second_bridge_on_the_same_store_is_refused_in_one_line(beside: Beside) -> None:
+    done = beside.bridge.command("run")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "state.db" in done.stderr.splitlines()[-1]
+
+
+def test_no_secret_is_in_the_store_or_the_log(beside: Beside) -> None:
+    agi(beside.agi_port, "notify", "crm")
+    beside.bridge.wait_for("delivery.parked")
+    agi(beside.agi_port, "lookup", "route")
+    beside.bridge.stop()
+    written = beside.bridge.log().encode()
+    for file in beside.bridge.folder.glob("state.db*"):
+        written += file.read_bytes()
+    assert b"planted" not in written
+
+
+def test_check_accepts_the_shipped_example(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--config", str(EXAMPLE)]) == 0
+    assert "well" in capsys.readouterr().out
+
+
+def test_check_names_file_line_and_key_of_every_fault(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(
+        "clients:\n  a:\n    kind: notify\n    url: http://x/\n    bodi: y\n    body: '{{ nonsense }}'\n"
+        "  b:\n    kind: notify\n    url: ftp://x/\n"
+    )
+    assert main(["check", "--config", str(file)]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith(f"{file}:5: clients.a.bodi: unknown key")
+    assert lines[1].startswith(f"{file}:9: clients.b.url: ")
+    file.write_text("clients:\n  a:\n    kind: notify\n    url: http://x/\n    body: '{{ nonsense }}'\n")
+    assert main(["check", "--config", str(file)]) == 2
+    assert f"{file}:5: clients.a.body: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["resend"], ["deliveries", "--status", "odd"]])
+def test_wrong_usage_ends_with_two(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        raise SystemExit(main(arguments))
+    assert ended.value.code == 2
+
+
+def test_an_unknown_client_is_one_readable_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["render", "nobody", "--config", str(EXAMPLE)]) == 1
+    assert "no client named 'nobody'" in capsys.readouterr().err
+    assert main(["check", "--config", str(tmp_path / "none.yaml")]) == 2
