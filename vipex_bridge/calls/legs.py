@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vipex_bridge.calls.document import Kind
-from vipex_bridge.calls.numbering import Role
+from vipex_bridge.calls.numbering import Role, dialled_number
 from vipex_bridge.calls.record import CallRecord, Channel, Dial
 
 
@@ -27,6 +27,8 @@ class Attempt:
     queue: str | None
     handed_over: bool = False
     """The caller was handed over to it by an attended transfer or a pickup, it was not dialled for them."""
+    forwarded_to: str | None = None
+    """The outside number that `exten` forwarded to; None for an extension's own attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +53,16 @@ class Leg:
 
 def legs_of(record: CallRecord, kind: Kind, call_end: float) -> list[Leg]:
     """The call's legs in order; `call_end` closes what was left open."""
-    if kind is Kind.OUTBOUND:
-        return _outbound_leg(record, call_end)
-    attempts = [_attempt(record, dial, call_end) for dial in record.dials if _tries_extension(record, dial)]
-    return [_leg(group) for group in _parallel([*attempts, *_handed_over(record, attempts, call_end)])]
+    root = record.root()
+    first = _outbound_leg(record, call_end) if kind is Kind.OUTBOUND else []
+    own = [_attempt(record, dial, call_end) for dial in record.dials if _tries_extension(record, dial)]
+    dialled = {attempt.channel for attempt in own} | (
+        {root.uniqueid} if first and root is not None else set()
+    )
+    later = [*own, *_handed_over(record, dialled, call_end)]
+    if kind is Kind.INBOUND:
+        later += _forwarded(record, own, call_end)
+    return [*first, *(_leg(group) for group in _parallel(later))]
 
 
 def _tries_extension(record: CallRecord, dial: Dial) -> bool:
@@ -65,12 +73,40 @@ def _tries_extension(record: CallRecord, dial: Dial) -> bool:
     return origin is not None and origin.role is Role.OUTSIDE
 
 
-def _handed_over(record: CallRecord, attempts: list[Attempt], call_end: float) -> list[Attempt]:
+def _forwarded(record: CallRecord, own: list[Attempt], call_end: float) -> list[Attempt]:
+    """Outside numbers reached by forwarding: legs of the extension that forwarded (call trees, section 1)."""
+    found = []
+    for dial in record.dials:
+        origin = record.origin(dial)
+        if not _goes_outside(record, dial) or origin is None or origin.role is not Role.OUTSIDE:
+            continue
+        forwarders = [attempt for attempt in own if attempt.begin < dial.begin and attempt.end <= dial.begin]
+        if not forwarders:
+            continue
+        far = record.channels[dial.dest]
+        answered = _far_answer(dial, far)
+        end = far.ended if far.ended is not None else dial.end if dial.end is not None else call_end
+        found.append(
+            Attempt(
+                exten=forwarders[-1].exten,
+                channel=far.uniqueid,
+                begin=dial.begin,
+                end=end,
+                ringing=dial.ringing,
+                ring_s=_ring_s(dial, far, answered, end),
+                answered=answered,
+                queue=None,
+                forwarded_to=dialled_number(dial.dial_string) or far.number or "",
+            )
+        )
+    return found
+
+
+def _handed_over(record: CallRecord, dialled: set[str], call_end: float) -> list[Attempt]:
     """Extensions that came to talk with the caller without being dialled for them.
 
     What happened before the hand-over, the consultation's ringing and talk, was not the caller's.
     """
-    dialled = {attempt.channel for attempt in attempts}
     found: dict[str, Attempt] = {}
     for talk in record.talks:
         channel = record.channels.get(talk.channel)
@@ -179,7 +215,7 @@ def _outbound_leg(record: CallRecord, call_end: float) -> list[Leg]:
         chosen.answered,
         None,
     )
-    return [Leg(whole, (whole,), call_end)]
+    return [Leg(whole, (whole,), root.ended if root.ended is not None else call_end)]
 
 
 def _goes_outside(record: CallRecord, dial: Dial) -> bool:

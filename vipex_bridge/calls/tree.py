@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from math import floor
 
-from vipex_bridge.calls.document import CallDocument, Direction, Kind, Part, Recording
+from vipex_bridge.calls.document import CallDocument, CallView, Direction, Kind, Part, Recording
 from vipex_bridge.calls.legs import Attempt, Leg, legs_of
 from vipex_bridge.calls.numbering import Numbering, Role
 from vipex_bridge.calls.record import CallRecord, Noted
@@ -43,7 +43,11 @@ def build(record: CallRecord, numbering: Numbering, rate: Rate) -> CallDocument 
     start, end = root.created, call_end(record)
     placed = _tile(legs_of(record, kind, end), start, end)
     legs, all_legs = _parts(record, kind, placed, numbering)
-    answers = [p.leg.answered for p in placed if p.leg.answered is not None]
+    answers = [
+        p.leg.answered
+        for p in placed
+        if p.leg.answered is not None and (numbering.forward_is_answer or p.leg.chosen.forwarded_to is None)
+    ]
     answer = min(answers, default=None)
     owner = _owner(kind, root.extension, placed)
     user = numbering.user(owner)
@@ -239,7 +243,8 @@ def _described(
         part,
         src=view.src,
         src_user_id=user_id if outbound else None,
-        dst=view.dst if outbound or index == 0 else attempt.exten,
+        direction=Direction.OUTBOUND if attempt.forwarded_to is not None else part.direction,
+        dst=_dst(view, outbound, index, attempt),
         dst_user_id=None if outbound else user_id,
         exten=attempt.exten,
         pincode=record.note("VIPEX_PINCODE") or None if outbound else None,
@@ -248,6 +253,13 @@ def _described(
         queue=attempt.queue,
         recording=next((r for r in _recordings_of(record, place, attempt)), None),
     )
+
+
+def _dst(view: CallView, outbound: bool, index: int, attempt: Attempt) -> str | None:
+    """What was dialled for this leg: the DID first, then extensions; outbound, always the number."""
+    if attempt.forwarded_to is not None:
+        return attempt.forwarded_to
+    return view.dst if outbound or index == 0 else attempt.exten
 
 
 def _digits(record: CallRecord, place: _Placed, index: int) -> str | None:
