@@ -50,7 +50,9 @@ class Ports:
         return f"{self.phones}.{HOSTS[name]}"
 
 
-DEFAULT_PORTS = Ports()
+_OFFSET = int(os.environ.get("VIPEX_LAB_PORT_OFFSET", "0"))
+DEFAULT_PORTS = Ports(sip=5060 + _OFFSET, ami=5038 + _OFFSET, agi=4573 + _OFFSET, rtp=10_000 + 10 * _OFFSET)
+"""Shifted by VIPEX_LAB_PORT_OFFSET (to 500), so that two laboratories can run beside each other."""
 
 
 class Asterisk:
