@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 
-from vipex_bridge.cli.configuration import load_checked
+from vipex_bridge.cli.configuration import load_checked, not_used_yet
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,4 +19,6 @@ def run(arguments: argparse.Namespace) -> int:
     kinds = Counter(client.kind for client in settings.clients.values())
     counted = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "none"
     print(f"{arguments.config}: well. Clients: {counted}.")
+    for note in not_used_yet(settings):
+        print(f"note: {note}")
     return 0

@@ -33,3 +33,16 @@ def client_of(settings: Settings, name: str) -> Client:
         known = ", ".join(sorted(settings.clients)) or "none"
         raise BridgeError(f"no client named {name!r} in the configuration; there are: {known}")
     return client
+
+
+def not_used_yet(settings: Settings) -> list[str]:
+    """What the configuration asks for and this version does not do, a line each."""
+    signed = [client.name for client in settings.clients.values() if client.signing_secrets]
+    notes = []
+    if settings.http is not None:
+        notes.append("http: this version has no web server yet; nothing listens")
+    if settings.cel is not None:
+        notes.append("asterisk.cel: this version does not read CEL yet")
+    if signed:
+        notes.append(f"signing_secret: this version does not sign yet; unsigned: {', '.join(sorted(signed))}")
+    return notes
