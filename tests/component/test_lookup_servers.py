@@ -80,17 +80,17 @@ async def test_a_first_server_that_hangs_leaves_the_fallback_its_share(
 ) -> None:
     faulty_server.answer = faulty_server.hangs()
     second_server.answer = second_server.replies(200, GOOD)
-    asked = client(faulty_server.url, timeout_s=1.0, fallback_urls=(second_server.url,))
+    asked = client(faulty_server.url, timeout_s=4.0, fallback_urls=(second_server.url,))
     before = stopwatch()
     result = await ask(lookups, asked)
     assert result.status == "OK"
-    assert 0.45 <= stopwatch() - before < 1.0
+    assert 1.9 <= stopwatch() - before < 4.0
     second_server.answer = second_server.hangs()
     before = stopwatch()
     result = await ask(lookups, asked)
     assert result.status == "TIMEOUT"
-    assert stopwatch() - before < 1.0 + SLACK_S
-    assert result.detail.count("within 0.5 s") == 2
+    assert stopwatch() - before < 4.0 + SLACK_S
+    assert result.detail.count("no answer within") == 2
 
 
 # Cache, stale answers, breaker
