@@ -34,6 +34,8 @@ DELIVERIES_STOP_WITHIN_S = 3.5
 """What running deliveries get at a stop; with the rest it stays under the contract's 5 s."""
 LOOKUPS_STOP_WITHIN_S = 2.0
 """What running lookups get, at the same time."""
+CANCEL_TRIES, CANCEL_AGAIN_S = 3, 0.3
+"""How often and how soon a task that goes on is told again to end."""
 RETIRE_EVERY_S = 600.0
 
 
@@ -121,9 +123,7 @@ class Daemon:
                 task.result()
 
     async def _stop(self, agi: AgiServer, tasks: list[asyncio.Task[None]]) -> None:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _cancelled(tasks)
         await asyncio.gather(
             agi.close(LOOKUPS_STOP_WITHIN_S),
             asyncio.to_thread(self._deliveries.close, DELIVERIES_STOP_WITHIN_S),
@@ -171,3 +171,15 @@ class Daemon:
     def _find_recording(self, name: str) -> Path | None:
         options = self._settings.recordings
         return recordings.find(options.root, name) if options is not None else None
+
+
+async def _cancelled(tasks: list[asyncio.Task[None]]) -> None:
+    """Ends the tasks in bounded time: one that was just finishing something is told again."""
+    pending = set(tasks)
+    for _ in range(CANCEL_TRIES):
+        for task in pending:
+            task.cancel()
+        if pending:
+            _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)
+    for task in pending:
+        log.error("bridge.task_did_not_end", task=task.get_name())

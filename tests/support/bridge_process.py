@@ -53,7 +53,12 @@ class BridgeProcess:
         process, self._process = self._process, None
         began = time.monotonic()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=15) == 0, self.log()
+        try:
+            code = process.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise AssertionError(f"the bridge did not stop; the log:\n{self.log()}") from None
+        assert code == 0, self.log()
         return time.monotonic() - began
 
     def kill(self) -> None:
