@@ -11,6 +11,7 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import tempfile
 import time
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -64,7 +65,9 @@ class Asterisk:
         self._root = Path("/") if self._own else ROOT
         if not self._own and not (ROOT / "usr/sbin/asterisk").exists():
             raise LaboratoryError(f"there is no Asterisk in {ROOT}: run tests/pbx/setup.sh")
-        self._base = f"/lab-{ports.sip}" if not self._own else f"/tmp/vipex-lab-{ports.sip}"
+        self._base = (
+            f"/lab-{ports.sip}" if not self._own else f"{tempfile.gettempdir()}/vipex-lab-{ports.sip}"
+        )
         self.folder = self._root / self._base.lstrip("/")
         self._process: subprocess.Popen[bytes] | None = None
 

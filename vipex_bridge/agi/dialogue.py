@@ -53,7 +53,6 @@ class Dialogue:
         result = await self._result(call) or self._handler.unavailable(self._client)
         code = "" if result.http_code is None else str(result.http_code)
         await self._set([*result.variables, ("VIPEX_HTTP_CODE", code), ("VIPEX_STATUS", result.status)])
-        self._log.debug("agi.lookup", linkedid=call.linkedid, status=result.status, http_code=code)
 
     async def _result(self, call: AgiCall) -> LookupResult | None:
         """The handler's result; None when it failed or was abandoned. Raises AgiError on a hang-up."""
@@ -86,7 +85,6 @@ class Dialogue:
             self._log.error("agi.notify_failed", exc_info=fault)
             status = "UNAVAILABLE"
         await self._set([("VIPEX_STATUS", status)])
-        self._log.debug("agi.notify", linkedid=call.linkedid, status=status)
 
     async def _call(self) -> AgiCall:
         reply = await self._peer.ask(encode_get_full_variable(CONTEXT_EXPRESSION))

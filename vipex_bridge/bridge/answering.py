@@ -13,6 +13,7 @@ from vipex_bridge.agi.call import AgiCall
 from vipex_bridge.bridge.telling import Telling, view_matches
 from vipex_bridge.calls.document import CallView, Kind, Notice
 from vipex_bridge.calls.numbering import Numbering, Role, shown_number
+from vipex_bridge.calls.rows import uniqueid_epoch
 from vipex_bridge.calls.tracker import Tracker
 from vipex_bridge.calls.view import kind_of, view_of
 from vipex_bridge.config.settings import Client, Settings
@@ -113,7 +114,7 @@ class Answering:
             view = CallView(
                 key=call.linkedid or call.uniqueid,
                 kind=Kind.OUTBOUND if inside else Kind.INBOUND,
-                start_time=_epoch_of(call.uniqueid) or self._clock(),
+                start_time=uniqueid_epoch(call.uniqueid) or self._clock(),
                 src=shown_number(call.caller_number),
                 dst=call.dialled or None,
                 context=call.context,
@@ -153,9 +154,3 @@ class Answering:
 
 def _keys(call: AgiCall) -> list[str]:
     return list(dict.fromkeys(key for key in (call.linkedid, call.uniqueid) if key))
-
-
-def _epoch_of(uniqueid: str) -> float | None:
-    """The creation second in a `uniqueid` (`[systemname-]epoch.counter`), None where it has none."""
-    text = uniqueid.rpartition("-")[2].partition(".")[0]
-    return float(text) if text.isdigit() and len(text) >= 9 else None

@@ -7,7 +7,6 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import structlog
 
@@ -21,23 +20,16 @@ from vipex_bridge.calls.rows import CdrRow
 from vipex_bridge.calls.tracker import Tracker
 from vipex_bridge.calls.tree import build, numbered, without_recording
 from vipex_bridge.calls.tree import recordings as recordings_of
-from vipex_bridge.cdr.poller import Polled
+from vipex_bridge.cdr.poller import Polled, Poller
 from vipex_bridge.config.settings import Settings
 from vipex_bridge.errors import BridgeError, SourceError
+from vipex_bridge.store.calls import OPEN
 from vipex_bridge.store.store import Store
 
 log = structlog.get_logger()
 
 TRY_AGAIN_S = 60.0
 """How long a call that could not be built is left alone."""
-
-
-class CdrPoller(Protocol):
-    """What gives new rows; `None` in its place where no CDR source is configured."""
-
-    def poll(self) -> Polled: ...
-
-    def again(self) -> None: ...
 
 
 @dataclass(slots=True)
@@ -63,7 +55,7 @@ class Ending:
         tracker: Tracker,
         store: Store,
         telling: Telling,
-        poller: CdrPoller | None,
+        poller: Poller | None,
         *,
         ami_connected: Callable[[], bool],
         wake: Callable[[str], None],
@@ -128,8 +120,9 @@ class Ending:
             log.error("cdr.rows_not_kept", error=str(error))
         for pending in [p for p in self._pending.values() if self._is_complete(p)]:
             try:
-                if await asyncio.to_thread(self._recordings_are_whole, pending):
-                    await self._tell(pending)
+                document = self._document(pending)
+                if await asyncio.to_thread(self._recordings_are_whole, pending, document):
+                    await self._tell(pending, document)
             except BridgeError as error:
                 log.error("call.not_told_yet", call=pending.call_id, error=str(error))
             except Exception:
@@ -174,7 +167,7 @@ class Ending:
 
     def _rows_arrived(self, call_id: int, group: list[CdrRow], now: float) -> None:
         stored = self._store.call(call_id)
-        if stored is not None and stored.state in ("told", "ignored"):
+        if stored is not None and stored.state not in OPEN:
             self.late_rows += 1
             log.warning("cdr.late_row", call=call_id, rows=len(group))
             return
@@ -209,13 +202,12 @@ class Ending:
             testimony.add_rows(record, pending.rows, self._numbering)
         return build(record, self._numbering, self._tariff.price)
 
-    def _recordings_are_whole(self, pending: Pending) -> bool:
+    def _recordings_are_whole(self, pending: Pending, document: CallDocument | None) -> bool:
         """Whether every recording has stopped growing, or has been waited for long enough."""
         now = self._clock()
         if pending.complete_at is None:
             pending.complete_at = now
         options = self._settings.recordings
-        document = self._document(pending)
         if options is None or document is None or now >= pending.complete_at + options.wait_s:
             return True
         whole = True
@@ -225,8 +217,7 @@ class Ending:
             pending.files[name] = recordings.earlier_of(state, pending.files.get(name))
         return whole
 
-    async def _tell(self, pending: Pending) -> None:
-        document = self._document(pending)
+    async def _tell(self, pending: Pending, document: CallDocument | None) -> None:
         await asyncio.to_thread(self._commit, pending, document)
         self._pending.pop(pending.call_id, None)
         if pending.record is not None:

@@ -6,11 +6,12 @@ Times stay as exact as they were testified; cutting to seconds and tiling is the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vipex_bridge.calls.document import Kind
 from vipex_bridge.calls.numbering import Role, dialled_number
 from vipex_bridge.calls.record import CallRecord, Channel, Dial
+from vipex_bridge.calls.view import outside_dials
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +67,10 @@ def legs_of(record: CallRecord, kind: Kind, call_end: float) -> list[Leg]:
 
 
 def _tries_extension(record: CallRecord, dial: Dial) -> bool:
-    dest = record.channels.get(dial.dest)
-    if dest is None or dest.role is not Role.EXTENSION:
-        return False
+    return record.role_of(dial.dest) is Role.EXTENSION and _comes_from_outside(record, dial)
+
+
+def _comes_from_outside(record: CallRecord, dial: Dial) -> bool:
     origin = record.origin(dial)
     return origin is not None and origin.role is Role.OUTSIDE
 
@@ -76,29 +78,12 @@ def _tries_extension(record: CallRecord, dial: Dial) -> bool:
 def _forwarded(record: CallRecord, own: list[Attempt], call_end: float) -> list[Attempt]:
     """Outside numbers reached by forwarding: legs of the extension that forwarded (call trees, section 1)."""
     found = []
-    for dial in record.dials:
-        origin = record.origin(dial)
-        if not _goes_outside(record, dial) or origin is None or origin.role is not Role.OUTSIDE:
-            continue
+    for dial in outside_dials(record):
         forwarders = [attempt for attempt in own if attempt.begin < dial.begin and attempt.end <= dial.begin]
-        if not forwarders:
-            continue
-        far = record.channels[dial.dest]
-        answered = _far_answer(dial, far)
-        end = far.ended if far.ended is not None else dial.end if dial.end is not None else call_end
-        found.append(
-            Attempt(
-                exten=forwarders[-1].exten,
-                channel=far.uniqueid,
-                begin=dial.begin,
-                end=end,
-                ringing=dial.ringing,
-                ring_s=_ring_s(dial, far, answered, end),
-                answered=answered,
-                queue=None,
-                forwarded_to=dialled_number(dial.dial_string) or far.number or "",
-            )
-        )
+        if forwarders and _comes_from_outside(record, dial):
+            number = dialled_number(dial.dial_string) or record.channels[dial.dest].number
+            attempt = _outside_attempt(record, dial, forwarders[-1].exten, call_end)
+            found.append(replace(attempt, forwarded_to=number))
     return found
 
 
@@ -112,7 +97,7 @@ def _handed_over(record: CallRecord, dialled: set[str], call_end: float) -> list
         channel = record.channels.get(talk.channel)
         if channel is None or channel.role is not Role.EXTENSION or channel.uniqueid in dialled:
             continue
-        end = talk.end if talk.end is not None else channel.ended if channel.ended is not None else call_end
+        end = _first_known(talk.end, channel.ended, call_end)
         first = found.get(channel.uniqueid)
         start = first.begin if first is not None else talk.start
         found[channel.uniqueid] = Attempt(
@@ -133,10 +118,7 @@ def _attempt(record: CallRecord, dial: Dial, call_end: float) -> Attempt:
     dest = record.channels[dial.dest]
     talks = [t for t in record.talks if t.channel == dial.dest and t.start >= dial.begin]
     answered = talks[0].start if talks else None
-    end = dial.end if dial.end is not None else dest.ended if dest.ended is not None else call_end
-    if talks:
-        last = talks[-1].end
-        end = last if last is not None else dest.ended if dest.ended is not None else call_end
+    end = _first_known(talks[-1].end if talks else dial.end, dest.ended, call_end)
     return Attempt(
         exten=dest.extension,
         channel=dest.uniqueid,
@@ -183,46 +165,33 @@ def _leg(group: list[Attempt]) -> Leg:
 def _outbound_leg(record: CallRecord, call_end: float) -> list[Leg]:
     """One leg, however many trunks were tried (call trees, section 6)."""
     root = record.root()
-    tries = [d for d in record.dials if _goes_outside(record, d)]
+    tries = outside_dials(record)
     if root is None or not tries:
         return []
-    attempts = []
-    for dial in tries:
-        far = record.channels[dial.dest]
-        answered = _far_answer(dial, far)
-        end = far.ended if far.ended is not None else dial.end if dial.end is not None else call_end
-        attempts.append(
-            Attempt(
-                exten=root.extension,
-                channel=far.uniqueid,
-                begin=dial.begin,
-                end=end,
-                ringing=dial.ringing,
-                ring_s=_ring_s(dial, far, answered, end),
-                answered=answered,
-                queue=None,
-            )
-        )
+    attempts = [_outside_attempt(record, dial, root.extension, call_end) for dial in tries]
     chosen = next((attempt for attempt in attempts if attempt.answered is not None), attempts[-1])
     rung_s = sum(attempt.ring_s for attempt in attempts)
-    whole = Attempt(
-        chosen.exten,
-        chosen.channel,
-        attempts[0].begin,
-        chosen.end,
-        chosen.ringing,
-        rung_s,
-        chosen.answered,
-        None,
+    whole = replace(chosen, begin=attempts[0].begin, ring_s=rung_s)
+    return [Leg(whole, (whole,), _first_known(root.ended, call_end))]
+
+
+def _outside_attempt(record: CallRecord, dial: Dial, exten: str, call_end: float) -> Attempt:
+    """An attempt at an outside line, on `exten`'s account; answered when the far end's channel came up."""
+    far = record.channels[dial.dest]
+    answered = far.up if dial.status in ("ANSWER", "") else None
+    end = _first_known(far.ended, dial.end, call_end)
+    return Attempt(
+        exten=exten,
+        channel=far.uniqueid,
+        begin=dial.begin,
+        end=end,
+        ringing=dial.ringing,
+        ring_s=_ring_s(dial, far, answered, end),
+        answered=answered,
+        queue=None,
     )
-    return [Leg(whole, (whole,), root.ended if root.ended is not None else call_end)]
 
 
-def _goes_outside(record: CallRecord, dial: Dial) -> bool:
-    dest = record.channels.get(dial.dest)
-    return dest is not None and dest.role is Role.OUTSIDE
-
-
-def _far_answer(dial: Dial, far: Channel) -> float | None:
-    """When the far end answered: its channel came up, unless the attempt ended in another way."""
-    return far.up if dial.status in ("ANSWER", "") else None
+def _first_known(*moments: float | None) -> float:
+    """The first moment that is known; the last one given must be."""
+    return next(moment for moment in moments if moment is not None)

@@ -118,6 +118,11 @@ class CallRecord:
         """The channel of that name, None when the call has none."""
         return next((channel for channel in self.channels.values() if channel.name == name), None)
 
+    def role_of(self, uniqueid: str) -> Role | None:
+        """What the channel is, None when the call has none of that uniqueid."""
+        channel = self.channels.get(uniqueid)
+        return channel.role if channel is not None else None
+
     def note(self, name: str) -> str | None:
         """The latest value of a variable on any of the call's channels, None when never set."""
         return next((noted.value for noted in reversed(self.notes) if noted.name == name), None)

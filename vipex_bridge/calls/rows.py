@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+
+_UNIQUEID_EPOCH = re.compile(r"(?:^|-)(\d{9,11})\.\d+(?:;\d)?\Z", re.ASCII)
+"""`epoch.counter` or `systemname-epoch.counter`, where the name may hold both - and . itself."""
+
+
+def uniqueid_epoch(uniqueid: str) -> float | None:
+    """When the channel of this uniqueid was created; None when the id was assigned and tells nothing."""
+    found = _UNIQUEID_EPOCH.search(uniqueid)
+    return float(found[1]) if found else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,7 +133,7 @@ class Tracker:
         if key is None:
             channel = self._meet(snapshot, at)
             if not from_start:
-                self._calls[self._call_of_channel[snapshot.uniqueid]].partial = True
+                self._record_of(snapshot.uniqueid).partial = True
             return channel
         record = self._calls[key]
         if snapshot.linkedid not in record.linkedids:
@@ -172,6 +172,9 @@ class Tracker:
         self._touched[key] = None
         return channel
 
+    def _record_of(self, uniqueid: str) -> CallRecord:
+        return self._calls[self._call_of_channel[uniqueid]]
+
     def _link(self, record: CallRecord, linkedid: str) -> CallRecord:
         other = self._call_of_linkedid.get(linkedid)
         if other is None:
@@ -181,7 +184,7 @@ class Tracker:
         return self._join(record, self._calls[other])
 
     def _relate(self, one: str, two: str) -> CallRecord:
-        return self._join(self._calls[self._call_of_channel[one]], self._calls[self._call_of_channel[two]])
+        return self._join(self._record_of(one), self._record_of(two))
 
     def _join(self, one: CallRecord, two: CallRecord) -> CallRecord:
         if one is two:
@@ -208,7 +211,7 @@ class Tracker:
             self._see(event.caller, event.at)
             record = self._relate(event.caller.uniqueid, event.dest.uniqueid)
         else:
-            record = self._calls[self._call_of_channel[event.dest.uniqueid]]
+            record = self._record_of(event.dest.uniqueid)
         is_new = isinstance(event, ev.DialBegin)
         for dial in reversed(record.dials):
             if dial.dest == dest.uniqueid and (dial.end is None or not is_new):
@@ -239,7 +242,7 @@ class Tracker:
             dial.status = event.status
 
     def _rings(self, uniqueid: str, at: float) -> None:
-        record = self._calls[self._call_of_channel[uniqueid]]
+        record = self._record_of(uniqueid)
         dial = next((d for d in reversed(record.dials) if d.dest == uniqueid and d.end is None), None)
         if dial is None or dial.ringing is not None:
             return
@@ -271,12 +274,12 @@ class Tracker:
         for other in self._hearing.together(uniqueid):
             if other in self._call_of_channel:
                 self._relate(uniqueid, other)
-        self._listen(self._calls[self._call_of_channel[uniqueid]], event.at)
+        self._listen(self._record_of(uniqueid), event.at)
 
     def _bridge_leave(self, event: ev.BridgeLeave) -> None:
         self._see(event.channel, event.at)
         self._hearing.leave(event.channel.uniqueid)
-        self._listen(self._calls[self._call_of_channel[event.channel.uniqueid]], event.at)
+        self._listen(self._record_of(event.channel.uniqueid), event.at)
 
     def _listen(self, record: CallRecord, at: float) -> None:
         """Opens and closes the talks of the call's extensions with the outside party."""
@@ -300,18 +303,18 @@ class Tracker:
 
     def _variable(self, event: ev.VariableSet) -> None:
         self._see(event.channel, event.at)
-        record = self._calls[self._call_of_channel[event.channel.uniqueid]]
+        record = self._record_of(event.channel.uniqueid)
         if event.name == "MIXMONITOR_FILENAME" or record.note(event.name) != event.value:
             record.notes.append(Noted(event.at, event.channel.uniqueid, event.name, event.value))
 
     def _queue_joined(self, event: ev.QueueJoined) -> None:
         self._see(event.channel, event.at)
-        record = self._calls[self._call_of_channel[event.channel.uniqueid]]
+        record = self._record_of(event.channel.uniqueid)
         record.queue_visits.append(QueueVisit(event.channel.uniqueid, event.queue, event.at))
 
     def _queue_left(self, event: ev.QueueLeft) -> None:
         self._see(event.channel, event.at)
-        record = self._calls[self._call_of_channel[event.channel.uniqueid]]
+        record = self._record_of(event.channel.uniqueid)
         for visit in record.queue_visits:
             if visit.channel == event.channel.uniqueid and visit.left is None:
                 visit.left = event.at
@@ -322,10 +325,10 @@ class Tracker:
         channel = self._see(event.channel, event.at)
         channel.cause = event.cause
         self._end(channel, event.at)
-        self._close(self._calls[self._call_of_channel[event.channel.uniqueid]], event.at)
+        self._close(self._record_of(event.channel.uniqueid), event.at)
 
     def _end(self, channel: Channel, at: float) -> None:
-        record = self._calls[self._call_of_channel[channel.uniqueid]]
+        record = self._record_of(channel.uniqueid)
         if channel.ended is None:
             channel.ended = at
         for dial in record.dials:
@@ -349,7 +352,7 @@ class Tracker:
         for snapshot in event.channels:
             if snapshot.uniqueid not in self._call_of_channel:
                 self._see(snapshot, event.at)
-                record = self._calls[self._call_of_channel[snapshot.uniqueid]]
+                record = self._record_of(snapshot.uniqueid)
                 record.partial = record.arrival_told = True
 
     def _server_started(self, event: ev.ServerStarted) -> None:
@@ -374,7 +377,7 @@ class Tracker:
     # -- telling ----------------------------------------------------------------------------
 
     def _tell_arrival(self, snapshot: ev.ChannelSnapshot, at: float) -> None:
-        record = self._calls[self._call_of_channel[snapshot.uniqueid]]
+        record = self._record_of(snapshot.uniqueid)
         channel = record.channels[snapshot.uniqueid]
         is_caller = channel.role is Role.OUTSIDE and snapshot.state in (_RING, _UP) and not record.dials
         if record.arrival_told or not is_caller or snapshot.uniqueid != snapshot.linkedid:

@@ -251,7 +251,7 @@ def _described(
         ivr_digits=_digits(record, place, index),
         cc_call=view.cc_call,
         queue=attempt.queue,
-        recording=next((r for r in _recordings_of(record, place, attempt)), None),
+        recording=_recording_of(record, place, attempt),
     )
 
 
@@ -292,14 +292,11 @@ def _main_recording(record: CallRecord, placed: list[_Placed]) -> Recording | No
     return Recording(notes[0].value) if notes else None
 
 
-def _recordings_of(record: CallRecord, place: _Placed, attempt: Attempt) -> list[Recording]:
-    """Recordings made on the leg's own channel, or on the caller's while this leg was the talk."""
-    targets = {dial.dest for dial in record.dials}
-    own = [n for n in _recording_notes(record) if n.channel == attempt.channel]
+def _recording_of(record: CallRecord, place: _Placed, attempt: Attempt) -> Recording | None:
+    """The recording made on the leg's own channel, or on the caller's while this leg was the talk."""
+    notes = _recording_notes(record)
+    own = [noted for noted in notes if noted.channel == attempt.channel]
     if not own and attempt.answered is not None:
-        own = [
-            n
-            for n in _recording_notes(record)
-            if n.channel not in targets and attempt.begin < n.at <= place.end
-        ]
-    return [Recording(noted.value) for noted in own]
+        targets = {dial.dest for dial in record.dials}
+        own = [n for n in notes if n.channel not in targets and attempt.begin < n.at <= place.end]
+    return Recording(own[0].value) if own else None

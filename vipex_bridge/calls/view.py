@@ -20,7 +20,7 @@ def kind_of(record: CallRecord) -> Kind | None:
 
 def outside_dials(record: CallRecord) -> list[Dial]:
     """The attempts that went to an outside line, in order."""
-    return [d for d in record.dials if _role(record, d.dest) is Role.OUTSIDE]
+    return [d for d in record.dials if record.role_of(d.dest) is Role.OUTSIDE]
 
 
 def outbound_number(record: CallRecord, root: Channel) -> str | None:
@@ -56,8 +56,3 @@ def view_of(record: CallRecord, kind: Kind) -> CallView:
         context=root.context,
         account=root.account,
     )
-
-
-def _role(record: CallRecord, uniqueid: str) -> Role | None:
-    channel = record.channels.get(uniqueid)
-    return channel.role if channel is not None else None

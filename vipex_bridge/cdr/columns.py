@@ -12,12 +12,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from vipex_bridge.calls.rows import CdrRow
+from vipex_bridge.calls.rows import CdrRow, uniqueid_epoch
 from vipex_bridge.config.presets import TEXT_TIME
 from vipex_bridge.errors import SourceError
-
-_UNIQUEID_EPOCH = re.compile(r"(?:^|-)(\d{9,11})\.\d+(?:;\d)?\Z", re.ASCII)
-"""`epoch.counter` or `systemname-epoch.counter`, where the name may hold both - and . itself."""
 
 _EPOCH_TEXT = re.compile(r"\d{9,11}(?:\.\d+)?", re.ASCII)
 _UNSET_TIMES = ("", "0", "0000-00-00", "0000-00-00 00:00:00")
@@ -102,12 +99,6 @@ def to_row(values: Mapping[str, object], timezone: ZoneInfo, time_format: str = 
         cc_call=_optional(values, "cc_call"),
         recordingfile=_optional(values, "recordingfile"),
     )
-
-
-def uniqueid_epoch(uniqueid: str) -> float | None:
-    """When the channel of this uniqueid was created; None when the id was assigned and tells nothing."""
-    found = _UNIQUEID_EPOCH.search(uniqueid)
-    return float(found[1]) if found else None
 
 
 # -- times ----------------------------------------------------------------------------------

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vipex_bridge.calls.rows import CdrRow
-from vipex_bridge.cdr.columns import to_row, uniqueid_epoch
+from vipex_bridge.calls.rows import CdrRow, uniqueid_epoch
+from vipex_bridge.cdr.columns import to_row
 from vipex_bridge.errors import SourceError
 
 BUDAPEST = ZoneInfo("Europe/Budapest")
