@@ -7,7 +7,8 @@ import threading
 import time
 
 from house import CLIENTS, House
-from phones import Phone, caller, extension, line, play
+from phones import Phone, caller, extension, line
+from playing import play
 
 from vipex_bridge.receive.show import ReceivedRequest, show
 

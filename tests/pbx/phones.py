@@ -1,28 +1,17 @@
-"""Telephone calls in a few readable words, played by SIPp.
+"""Telephones and what they do, in a few readable words; `playing` has SIPp play them.
 
-    play(asterisk, [
-        extension("251").rings(3).answers().waits_for_bye(),
-        caller("3642999425").dials("3642999409").is_answered().talks(5).hangs_up(),
-    ])
+    extension("251").rings(3).answers().waits_for_bye()
+    caller("3642999425").dials("3642999409").is_answered().talks(5).hangs_up()
 
-Each phone is one SIPp process on an address of its own; those that are called start first. SIPp's
-scenario language is XML (its reference manual, "Create your own XML scenarios").
+SIPp's scenario language is XML (its reference manual, "Create your own XML scenarios").
 """
 
 from __future__ import annotations
 
 import itertools
-import math
-import subprocess
-import tempfile
 import time
-from array import array
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Self
-
-from laboratory import Asterisk, LaboratoryError
-from timeline import Timeline, timeline
 
 _SDP = """v=0
 o=phone 1 1 IN IP4 [local_ip]
@@ -34,9 +23,7 @@ a=rtpmap:0 PCMU/8000
 a=ptime:20
 """
 _TAG = ";tag=[pid]U[call_number]"
-_TIMEOUT_S = 90
 _branches = itertools.count(int(time.time()))
-_media = itertools.count()
 
 
 @dataclass
@@ -47,6 +34,10 @@ class Phone:
     number: str
     port: int = 5060
     steps: list[str] = field(default_factory=list)
+    calls: int = 1
+    """How many calls the phone takes at once, each played alike."""
+    consultation: Phone | None = None
+    """The same person's other call, which `hands_over` joins to this one."""
     starts_after_s: float = 0.0
     is_caller: bool = False
     name: str = ""
@@ -57,6 +48,11 @@ class Phone:
     def after(self, seconds: float) -> Self:
         """Starts so many seconds after the first caller."""
         self.starts_after_s = seconds
+        return self
+
+    def takes(self, calls: int) -> Self:
+        """Plays its steps in so many calls at the same time."""
+        self.calls = calls
         return self
 
     def named(self, name: str) -> Self:
@@ -132,6 +128,13 @@ class Phone:
         self._step('<recv request="ACK"/>')
         return self._sound()
 
+    def sends_early_media(self, seconds: float = 0.0) -> Self:
+        """183 Session Progress with sound, as a network's announcement."""
+        progress = _response("183 Session Progress", _TAG)
+        body = f"Content-Type: application/sdp\nContent-Length: [len]\n\n{_SDP}"
+        self._send(progress.replace("Content-Length: 0\n", body), retransmit=False)
+        return self._sound().waits(seconds)
+
     def refuses(self, code: str = "486 Busy Here") -> Self:
         """Declines the call with a final status."""
         self._send(_response(code, _TAG))
@@ -186,6 +189,43 @@ class Phone:
         self._step('<recv response="202"/>')
         return self.waits_for_bye()
 
+    def hands_over(self, consultation: Phone) -> Self:
+        """Attended transfer by REFER with Replaces: joins this call to the phone's other one.
+
+        `consultation` says when, by `consulted`; what SIPp cannot know of the other dialogue comes in an
+        INFO of the laboratory's own (see `handover`).
+        """
+        self.consultation = consultation
+        told = (
+            '<ereg regexp="[^ ].*" search_in="hdr" header="X-Refer-To:" check_it="true" assign_to="referto"/>'
+        )
+        self._step(f'<recv request="INFO"><action>{told}</action></recv>')
+        extra = f"Refer-To: [$referto]\nReferred-By: <sip:{self.number}@[local_ip]>\n"
+        self._send(self._request("REFER", "[peer_tag_param]", f"{extra}Content-Length: 0\n"))
+        self._step('<recv response="202"/>')
+        return self.waits(0.3).hangs_up()
+
+    def consulted(self) -> Self:
+        """Tells the phone's first call that it may hand over now."""
+        return self._step(
+            '<nop><action><log message="ready [call_id] [last_From:] [last_To:]"/></action></nop>'
+        )
+
+    def holds(self, seconds: float) -> Self:
+        """Puts the other side on hold by re-INVITE, and takes it back."""
+        self._reinvite("sendonly")
+        self.waits(seconds)
+        return self._reinvite("sendrecv")
+
+    def _reinvite(self, direction: str) -> Self:
+        self._sequence += 1
+        sdp = f"Content-Type: application/sdp\nContent-Length: [len]\n\n{_SDP}a={direction}\n"
+        self._send(self._request("INVITE", "[peer_tag_param]", sdp, self._sequence))
+        self._provisional()
+        self._step('<recv response="200"/>')
+        ack = self._request("ACK", "[peer_tag_param]", "Content-Length: 0\n", self._sequence)
+        return self._send(ack, retransmit=False)
+
     # -- scenario ---------------------------------------------------------------------------
 
     def scenario(self) -> str:
@@ -214,15 +254,14 @@ class Phone:
             ]
         )
 
-    def _request(self, method: str, to_tag: str, rest: str) -> str:
-        if method in ("CANCEL", "ACK") or (method == "INVITE"):
+    def _request(self, method: str, to_tag: str, rest: str, sequence: int = 0) -> str:
+        is_first = sequence == 0 and method in ("INVITE", "CANCEL", "ACK")
+        if is_first:
             sequence = 1
-        else:
+        elif sequence == 0:
             self._sequence += 1
             sequence = self._sequence
-        own_branch = method in ("INVITE", "CANCEL") or (
-            method == "ACK" and 'response="200"' not in self.steps[-1]
-        )
+        own_branch = is_first and (method != "ACK" or 'response="200"' not in self.steps[-1])
         if not self.is_caller:
             return (
                 f"{method} [$target] SIP/2.0\n"
@@ -271,99 +310,8 @@ def extension(number: str, port: int = 5060) -> Phone:
     return Phone(number, number, port)
 
 
-class Playing:
-    """Phones that are up; `finish` waits for the end of their scenarios."""
-
-    def __init__(self, asterisk: Asterisk, phones: list[Phone]) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="vipex-phones-")
-        self._running: list[tuple[Phone, subprocess.Popen[bytes]]] = []
-        tone = Path(self._folder.name) / "tone.ul"
-        tone.write_bytes(_tone())
-        began = time.monotonic()
-        waiting = [p for p in phones if not p.is_caller]
-        callers = sorted((p for p in phones if p.is_caller), key=lambda p: p.starts_after_s)
-        for phone in waiting:
-            self._start(asterisk, phone, tone)
-        if waiting:
-            time.sleep(0.3)
-        began = time.monotonic()
-        for phone in callers:
-            time.sleep(max(0.0, began + phone.starts_after_s - time.monotonic()))
-            self._start(asterisk, phone, tone)
-
-    def finish(self) -> Timeline:
-        """Waits for all phones; what they lived through.
-
-        Raises `LaboratoryError` with SIPp's own words for one that failed.
-        """
-        deadline = time.monotonic() + _TIMEOUT_S
-        failed = []
-        for phone, process in self._running:
-            try:
-                code = process.wait(max(0.1, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                process.kill()
-                code = process.wait()
-            if code != 0:
-                errors = self._file(phone, "err")
-                said = errors.read_text("utf-8", "replace")[-1500:] if errors.exists() else "(nothing)"
-                failed.append(f"phone {phone.where} ({phone.number}) ended with {code}: {said}")
-        traces = [(phone, self._file(phone, "msg")) for phone, _ in self._running]
-        lived = timeline(
-            [(p.number, trace.read_text("utf-8", "replace")) for p, trace in traces if trace.exists()]
-        )
-        self._folder.cleanup()
-        if failed:
-            raise LaboratoryError("\n".join([*failed, str(lived)]))
-        return lived
-
-    def _file(self, phone: Phone, ending: str) -> Path:
-        return Path(self._folder.name) / f"{phone.where}-{phone.port}-{id(phone)}.{ending}"
-
-    def _start(self, asterisk: Asterisk, phone: Phone, tone: Path) -> None:
-        scenario = self._file(phone, "xml")
-        scenario.write_text(phone.scenario().replace("@TONE@", str(tone)), "utf-8")
-        address = asterisk.ports.address(phone.where)
-        media_port = asterisk.ports.media + 20 * (next(_media) % 500)
-        command = [
-            "sipp", "-sf", str(scenario), "-i", address, "-p", str(phone.port), "-mi", address,
-            "-mp", str(media_port), "-m", "1", "-aa", "-nostdin", "-timeout", str(_TIMEOUT_S),
-            "-timeout_error", "-trace_err", "-error_file", str(self._file(phone, "err")),
-            # SIPp takes [...] in a scenario for its own words; in a key's value it does not.
-            "-key", "shown", (phone.name or phone.number).replace("\\", "\\\\").replace('"', '\\"'),
-            "-trace_msg", "-message_file", str(self._file(phone, "msg")),
-            f"127.0.0.1:{asterisk.ports.sip}",
-        ]  # fmt: skip
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            cwd=self._folder.name,
-        )
-        self._running.append((phone, process))
-
-
-def play(asterisk: Asterisk, phones: list[Phone]) -> Timeline:
-    """Plays the phones to their end; what they lived through is the truth about the call."""
-    return Playing(asterisk, phones).finish()
-
-
 def _response(status: str, to_tag: str = "") -> str:
     return (
         f"SIP/2.0 {status}\n[last_Via:]\n[last_From:]\n[last_To:]{to_tag}\n[last_Call-ID:]\n[last_CSeq:]\n"
         "Contact: <sip:[local_ip]:[local_port]>\nContent-Length: 0\n"
     )
-
-
-def _tone(seconds: int = 20) -> bytes:
-    """A 440 Hz tone in u-law, 8,000 samples a second (ITU-T G.711)."""
-    samples = array("h", (round(8_000 * math.sin(2 * math.pi * 440 * n / 8_000)) for n in range(8_000)))
-    return bytes(map(_ulaw, samples)) * seconds
-
-
-def _ulaw(sample: int) -> int:
-    sign = 0x80 if sample < 0 else 0
-    magnitude = min(abs(sample), 32_635) + 132
-    exponent = magnitude.bit_length() - 8
-    return ~(sign | exponent << 4 | magnitude >> (exponent + 3) & 0x0F) & 0xFF

@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from house import House
-from phones import Phone, play
+from phones import Phone
+from playing import play
 
 from vipex_bridge.receive.show import ReceivedRequest
 

@@ -6,8 +6,9 @@ import time
 
 import pytest
 from house import House
-from phones import Playing, caller, extension, line, play
+from phones import caller, extension, line
 from played import check_arithmetic
+from playing import Playing, play
 
 pytestmark = pytest.mark.pbx
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 from house import House
-from phones import caller, extension, line, play
+from phones import caller, extension, line
 from played import check_arithmetic, played
+from playing import play
 
 pytestmark = pytest.mark.pbx
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from delivering import wait_until
 from laboratory import SECRET, Asterisk, Ports
-from phones import caller, extension, line, play
+from phones import caller, extension, line
+from playing import play
 
 from vipex_bridge.ami.framing import Framer, Message
 
