@@ -5,7 +5,8 @@
         caller("3642999425").dials("3642999409").is_answered().talks(5).hangs_up(),
     ])
 
-Each phone is one SIPp process on an address of its own; those that are called start first.
+Each phone is one SIPp process on an address of its own; those that are called start first, but for
+those that come later with `after`: the same phone in its next call.
 """
 
 from __future__ import annotations
@@ -37,8 +38,9 @@ class Playing:
         tone = Path(self._folder.name) / "tone.ul"
         tone.write_bytes(_tone())
         began = time.monotonic()
-        waiting = [p for p in phones if not p.is_caller]
-        callers = sorted((p for p in phones if p.is_caller), key=lambda p: p.starts_after_s)
+        waiting = [p for p in phones if not p.is_caller and not p.starts_after_s]
+        later = [p for p in phones if p.is_caller or p.starts_after_s]
+        callers = sorted(later, key=lambda p: p.starts_after_s)
         for phone in waiting:
             self._start(phone, tone)
         if waiting:

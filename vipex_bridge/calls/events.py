@@ -203,16 +203,34 @@ class HungUp:
 
 
 @dataclass(frozen=True, slots=True)
+class LiveBridge:
+    """A bridge that is up, and the uniqueids of the channels in it."""
+
+    bridge: str
+    bridge_type: str
+    technology: str
+    channels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LiveChannels:
-    """The channels that are up, asked for after connecting (`CoreShowChannels`)."""
+    """What is up, asked for after connecting (`CoreShowChannels`): channels, and who is in which bridge."""
 
     at: float
     channels: tuple[ChannelSnapshot, ...]
+    bridges: tuple[LiveBridge, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ServerStarted:
     """Asterisk has started anew since we last saw it: no earlier channel lives."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ServerStopped:
+    """`Shutdown`: Asterisk is stopping, and every channel with it."""
 
     at: float
 
@@ -245,6 +263,7 @@ CallEvent = (
     | HungUp
     | LiveChannels
     | ServerStarted
+    | ServerStopped
     | ConnectionLost
 )
 

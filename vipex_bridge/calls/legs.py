@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from vipex_bridge.calls.document import Kind
 from vipex_bridge.calls.numbering import Role, dialled_number
 from vipex_bridge.calls.record import CallRecord, Channel, Dial
-from vipex_bridge.calls.view import outside_dials
+from vipex_bridge.calls.view import calling_side, outside_dials
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Attempt:
     answered: float | None
     queue: str | None
     handed_over: bool = False
-    """The caller was handed over to it by an attended transfer or a pickup, it was not dialled for them."""
+    """The outside party came to it by transfer, pickup or conference: the leg before lasts until then."""
     forwarded_to: str | None = None
     """The outside number that `exten` forwarded to; None for an extension's own attempt."""
 
@@ -55,80 +55,96 @@ class Leg:
 def legs_of(record: CallRecord, kind: Kind, call_end: float) -> list[Leg]:
     """The call's legs in order; `call_end` closes what was left open."""
     root = record.root()
-    first = _outbound_leg(record, call_end) if kind is Kind.OUTBOUND else []
-    own = [_attempt(record, dial, call_end) for dial in record.dials if _tries_extension(record, dial)]
-    dialled = {attempt.channel for attempt in own} | (
-        {root.uniqueid} if first and root is not None else set()
-    )
-    later = [*own, *_handed_over(record, dialled, call_end)]
-    if kind is Kind.INBOUND:
-        later += _forwarded(record, own, call_end)
+    first: list[Leg] = []
+    told: set[str] = set()
+    if kind is Kind.OUTBOUND and root is not None:
+        caller = calling_side(record, root)
+        told = {caller.uniqueid}
+        first = _outbound_leg(record, caller, call_end)
+    own = [
+        _attempt(record, dial, call_end)
+        for dial in record.dials
+        if dial.dest not in told and _tries_extension(record, dial)
+    ]
+    told |= {attempt.channel for attempt in own}
+    later = [*own, *_came_to_talk(record, told, call_end), *_outside(record, kind, own, call_end)]
     return [*first, *(_leg(group) for group in _parallel(later))]
 
 
 def _tries_extension(record: CallRecord, dial: Dial) -> bool:
-    return record.role_of(dial.dest) is Role.EXTENSION and _comes_from_outside(record, dial)
+    return record.role_of(dial.dest) is Role.EXTENSION and record.comes_from_outside(dial)
 
 
-def _comes_from_outside(record: CallRecord, dial: Dial) -> bool:
-    origin = record.origin(dial)
-    return origin is not None and origin.role is Role.OUTSIDE
-
-
-def _forwarded(record: CallRecord, own: list[Attempt], call_end: float) -> list[Attempt]:
-    """Outside numbers reached by forwarding: legs of the extension that forwarded (call trees, section 1)."""
+def _outside(record: CallRecord, kind: Kind, own: list[Attempt], call_end: float) -> list[Attempt]:
+    """Outside numbers reached by forwarding or transfer: legs of the extension that sent the call there."""
     found = []
     for dial in outside_dials(record):
-        forwarders = [attempt for attempt in own if attempt.begin < dial.begin and attempt.end <= dial.begin]
-        if forwarders and _comes_from_outside(record, dial):
+        if not record.comes_from_outside(dial) or (kind is Kind.OUTBOUND and dial.handed_over is None):
+            continue
+        before = [attempt for attempt in own if attempt.begin < dial.begin and attempt.end <= dial.begin]
+        sender = dial.handed_by or (before[-1].exten if before else _stands_for(record, dial))
+        if sender:
             number = dialled_number(dial.dial_string) or record.channels[dial.dest].number
-            attempt = _outside_attempt(record, dial, forwarders[-1].exten, call_end)
+            attempt = _outside_attempt(record, dial, sender, call_end)
             found.append(replace(attempt, forwarded_to=number))
     return found
 
 
-def _handed_over(record: CallRecord, dialled: set[str], call_end: float) -> list[Attempt]:
-    """Extensions that came to talk with the caller without being dialled for them.
+def _stands_for(record: CallRecord, dial: Dial) -> str:
+    """The extension whose calls the dialplan forwards: the one that a Local channel stands for."""
+    caller = record.channels.get(dial.caller) if dial.caller is not None else None
+    return caller.extension if caller is not None and caller.role is Role.LOCAL else ""
 
-    What happened before the hand-over, the consultation's ringing and talk, was not the caller's.
+
+def _came_to_talk(record: CallRecord, told: set[str], call_end: float) -> list[Attempt]:
+    """Extensions that came to talk with the outside party without being dialled for it.
+
+    By pickup, from a parking lot, in a conference: nothing rang there for the outside party.
     """
+    retrievers = {parking.retriever for parking in record.parkings}
     found: dict[str, Attempt] = {}
     for talk in record.talks:
         channel = record.channels.get(talk.channel)
-        if channel is None or channel.role is not Role.EXTENSION or channel.uniqueid in dialled:
+        if channel is None or channel.role is not Role.EXTENSION or channel.uniqueid in told:
             continue
-        end = _first_known(talk.end, channel.ended, call_end)
         first = found.get(channel.uniqueid)
         start = first.begin if first is not None else talk.start
         found[channel.uniqueid] = Attempt(
             exten=channel.extension,
             channel=channel.uniqueid,
             begin=start,
-            end=end,
+            end=_first_known(talk.end, channel.ended, call_end),
             ringing=None,
             ring_s=0.0,
             answered=start,
             queue=None,
-            handed_over=True,
+            handed_over=channel.uniqueid not in retrievers,
         )
     return list(found.values())
 
 
 def _attempt(record: CallRecord, dial: Dial, call_end: float) -> Attempt:
     dest = record.channels[dial.dest]
-    talks = [t for t in record.talks if t.channel == dial.dest and t.start >= dial.begin]
-    answered = talks[0].start if talks else None
+    begin = _begin(dial)
+    talks = [t for t in record.talks if t.channel == dial.dest and (t.end is None or t.end >= begin)]
+    answered = max(talks[0].start, begin) if talks else None
     end = _first_known(talks[-1].end if talks else dial.end, dest.ended, call_end)
     return Attempt(
         exten=dest.extension,
         channel=dest.uniqueid,
-        begin=dial.begin,
+        begin=begin,
         end=end,
         ringing=dial.ringing,
         ring_s=_ring_s(dial, dest, answered, end),
         answered=answered,
         queue=dial.queue,
+        handed_over=dial.handed_over is not None,
     )
+
+
+def _begin(dial: Dial) -> float:
+    """When the attempt became the outside party's: a consultation before that was not."""
+    return dial.begin if dial.handed_over is None else max(dial.begin, dial.handed_over)
 
 
 def _ring_s(dial: Dial, dest: Channel, answered: float | None, end: float) -> float:
@@ -136,7 +152,7 @@ def _ring_s(dial: Dial, dest: Channel, answered: float | None, end: float) -> fl
     if dial.ringing is None:
         return 0.0
     stops = [m for m in (dest.up, dial.end, answered, end) if m is not None and m >= dial.ringing]
-    return min(stops, default=dial.ringing) - dial.ringing
+    return max(0.0, min(stops, default=dial.ringing) - max(dial.ringing, _begin(dial)))
 
 
 def _parallel(attempts: list[Attempt]) -> list[list[Attempt]]:
@@ -162,33 +178,35 @@ def _leg(group: list[Attempt]) -> Leg:
     return Leg(group[0], tuple(group), max(attempt.end for attempt in group))
 
 
-def _outbound_leg(record: CallRecord, call_end: float) -> list[Leg]:
+def _outbound_leg(record: CallRecord, caller: Channel, call_end: float) -> list[Leg]:
     """One leg, however many trunks were tried (call trees, section 6)."""
-    root = record.root()
-    tries = outside_dials(record)
-    if root is None or not tries:
+    tries = [dial for dial in outside_dials(record) if dial.handed_over is None]
+    if not tries:
         return []
-    attempts = [_outside_attempt(record, dial, root.extension, call_end) for dial in tries]
+    attempts = [_outside_attempt(record, dial, caller.extension, call_end) for dial in tries]
     chosen = next((attempt for attempt in attempts if attempt.answered is not None), attempts[-1])
     rung_s = sum(attempt.ring_s for attempt in attempts)
     whole = replace(chosen, begin=attempts[0].begin, ring_s=rung_s)
-    return [Leg(whole, (whole,), _first_known(root.ended, call_end))]
+    return [Leg(whole, (whole,), _first_known(caller.ended, call_end))]
 
 
 def _outside_attempt(record: CallRecord, dial: Dial, exten: str, call_end: float) -> Attempt:
     """An attempt at an outside line, on `exten`'s account; answered when the far end's channel came up."""
     far = record.channels[dial.dest]
     answered = far.up if dial.status in ("ANSWER", "") else None
+    if answered is not None:
+        answered = max(answered, _begin(dial))
     end = _first_known(far.ended, dial.end, call_end)
     return Attempt(
         exten=exten,
         channel=far.uniqueid,
-        begin=dial.begin,
+        begin=_begin(dial),
         end=end,
         ringing=dial.ringing,
         ring_s=_ring_s(dial, far, answered, end),
         answered=answered,
         queue=None,
+        handed_over=dial.handed_over is not None,
     )
 
 

@@ -119,8 +119,14 @@ class Numbering:
         return Role.EXTENSION if _INSIDE_CONTEXT.search(context) else Role.OUTSIDE
 
     def extension(self, channel: ChannelSnapshot) -> str:
-        """The extension at this channel: its peer's name, or its number where the peer is a device."""
+        """The extension at this channel: its peer's name, or its number where the peer is a device.
+
+        A Local channel stands for the extension that the dialplan called by it, '' when it is none.
+        """
         name = peer(channel.name)
+        if channel.name.startswith("Local/"):
+            called = name.partition("@")[0]
+            return called if self.is_extension(called) else ""
         if self.is_extension(name):
             return name
         return channel.caller_number if self.is_extension(channel.caller_number) else name

@@ -6,6 +6,7 @@ A record is journalled in the store as JSON, so it holds plain values only. Chan
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -47,6 +48,10 @@ class Dial:
     end: float | None = None
     status: str = ""
     queue: str | None = None
+    handed_over: float | None = None
+    """When the outside party was put through to this attempt; before that it was a consultation."""
+    handed_by: str = ""
+    """The extension that put it through."""
 
 
 @dataclass(slots=True)
@@ -66,6 +71,36 @@ class QueueVisit:
     queue: str
     joined: float
     left: float | None = None
+
+
+@dataclass(slots=True)
+class Parking:
+    """A channel in a parking lot, and the channel that took it out of there (None: nobody did)."""
+
+    channel: str
+    space: str
+    start: float
+    end: float | None = None
+    retriever: str | None = None
+
+
+@dataclass(slots=True)
+class Transfer:
+    """Extension `by` sent the other party to `to`, an extension or a number; `kind` is blind or attended."""
+
+    at: float
+    kind: str
+    by: str
+    to: str
+
+
+@dataclass(slots=True)
+class Hold:
+    """A channel's user has put the other party on hold."""
+
+    channel: str
+    start: float
+    end: float | None = None
 
 
 @dataclass(slots=True)
@@ -92,6 +127,9 @@ class CallRecord:
     dials: list[Dial] = field(default_factory=list)
     talks: list[Talk] = field(default_factory=list)
     queue_visits: list[QueueVisit] = field(default_factory=list)
+    parkings: list[Parking] = field(default_factory=list)
+    transfers: list[Transfer] = field(default_factory=list)
+    holds: list[Hold] = field(default_factory=list)
     notes: list[Noted] = field(default_factory=list)
     partial: bool = False
     arrival_told: bool = False
@@ -127,6 +165,13 @@ class CallRecord:
         """The latest value of a variable on any of the call's channels, None when never set."""
         return next((noted.value for noted in reversed(self.notes) if noted.name == name), None)
 
+    def comes_from_outside(self, dial: Dial) -> bool:
+        """Whether it is an outside party that is being put through to the attempt's target."""
+        if dial.handed_over is not None:
+            return True
+        origin = self.origin(dial)
+        return origin is not None and origin.role is Role.OUTSIDE
+
     def present_queue(self, uniqueid: str) -> str | None:
         """The queue that a channel is in now, None when in none."""
         visits = (v for v in reversed(self.queue_visits) if v.channel == uniqueid and v.left is None)
@@ -153,6 +198,9 @@ class CallRecord:
         self.dials = sorted([*self.dials, *other.dials], key=lambda dial: dial.begin)
         self.talks = sorted([*self.talks, *other.talks], key=lambda talk: talk.start)
         self.queue_visits = sorted([*self.queue_visits, *other.queue_visits], key=lambda visit: visit.joined)
+        self.parkings = sorted([*self.parkings, *other.parkings], key=lambda parking: parking.start)
+        self.transfers = sorted([*self.transfers, *other.transfers], key=lambda transfer: transfer.at)
+        self.holds = sorted([*self.holds, *other.holds], key=lambda hold: hold.start)
         self.notes = sorted([*self.notes, *other.notes], key=lambda noted: noted.at)
         self.rung += other.rung
         self.answered += other.answered
@@ -170,8 +218,18 @@ class CallRecord:
             uniqueid: Channel(**{**channel, "role": Role(channel["role"])})
             for uniqueid, channel in data["channels"].items()
         }
-        plain["dials"] = [Dial(**dial) for dial in data["dials"]]
-        plain["talks"] = [Talk(**talk) for talk in data["talks"]]
-        plain["queue_visits"] = [QueueVisit(**visit) for visit in data["queue_visits"]]
-        plain["notes"] = [Noted(**noted) for noted in data["notes"]]
+        for name, of in _PARTS.items():
+            plain[name] = [of(**part) for part in data.get(name, ())]
         return cls(**plain)
+
+
+_PARTS: dict[str, Callable[..., Any]] = {
+    "dials": Dial,
+    "talks": Talk,
+    "queue_visits": QueueVisit,
+    "parkings": Parking,
+    "transfers": Transfer,
+    "holds": Hold,
+    "notes": Noted,
+}
+"""The lists of a record, and what they hold; an older journal lacks the later ones."""

@@ -15,7 +15,10 @@ from vipex_bridge.calls.document import CallDocument, CallView, Direction, Kind,
 from vipex_bridge.calls.legs import Attempt, Leg, legs_of
 from vipex_bridge.calls.numbering import Numbering, Role
 from vipex_bridge.calls.record import CallRecord, Noted
-from vipex_bridge.calls.view import kind_of, own_queue, view_of
+from vipex_bridge.calls.view import calling_side, kind_of, own_queue, view_of
+
+CONFERENCE_S = 0.5
+"""Two extensions that hear the outside party together for longer than this are in conference."""
 
 Rate = Callable[[str, int], Decimal | None]
 """The price of talking to a number for so many seconds, None when the tariff has none."""
@@ -49,7 +52,8 @@ def build(record: CallRecord, numbering: Numbering, rate: Rate) -> CallDocument 
         if p.leg.answered is not None and (numbering.forward_is_answer or p.leg.chosen.forwarded_to is None)
     ]
     answer = min(answers, default=None)
-    owner = _owner(kind, root.extension, placed)
+    own = calling_side(record, root).extension
+    owner = _owner(kind, own, placed)
     user = numbering.user(owner)
     extens = tuple(dict.fromkeys(attempt.exten for p in placed for attempt in p.leg.attempts))
     main = _part(start, end, answer, sum(_ringtime(p) for p in placed), _direction(kind, answer))
@@ -59,7 +63,7 @@ def build(record: CallRecord, numbering: Numbering, rate: Rate) -> CallDocument 
         dst=view.dst,
         src_user_id=user.user_id if kind is Kind.OUTBOUND else None,
         dst_user_id=user.user_id if kind is Kind.INBOUND else None,
-        exten=placed[0].leg.chosen.exten if placed else None if kind is Kind.INBOUND else root.extension,
+        exten=placed[0].leg.chosen.exten if placed else None if kind is Kind.INBOUND else own,
         pincode=record.note("VIPEX_PINCODE") or None if kind is Kind.OUTBOUND else None,
         ivr_digits=view.ivr_digits,
         cc_call=view.cc_call,
@@ -69,9 +73,7 @@ def build(record: CallRecord, numbering: Numbering, rate: Rate) -> CallDocument 
     return CallDocument(
         main=main,
         kind=kind,
-        price=rate(view.dst, main.billsec)
-        if kind is Kind.OUTBOUND and view.dst and answer is not None
-        else None,
+        price=_price(record, kind, placed, main, rate),
         cost_location=record.note("VIPEX_COST_LOCATION") or user.cost_location,
         custom_field=view.custom_field,
         other_party_number=view.src if kind is Kind.INBOUND else view.dst,
@@ -80,7 +82,7 @@ def build(record: CallRecord, numbering: Numbering, rate: Rate) -> CallDocument 
         in_queue=any(p.leg.chosen.queue for p in placed) or (not placed and own_queue(record) is not None),
         context=view.context,
         account=view.account,
-        extens=extens or ((root.extension,) if kind is Kind.OUTBOUND else ()),
+        extens=extens or ((own,) if kind is Kind.OUTBOUND else ()),
         queues=tuple(dict.fromkeys(visit.queue for visit in record.queue_visits)),
         legs=legs,
         all_legs=all_legs,
@@ -137,17 +139,45 @@ def call_end(record: CallRecord) -> float:
     return max(ends, default=max(channel.created for channel in record.channels.values()))
 
 
+def _price(record: CallRecord, kind: Kind, placed: list[_Placed], main: Part, rate: Rate) -> Decimal | None:
+    """Of the outside parts that cost: what was dialled to the outside, and what was sent on to it."""
+    costs = []
+    if kind is Kind.OUTBOUND and main.dst and main.answer_time is not None:
+        costs.append(rate(main.dst, main.billsec))
+    for place in placed:
+        sent_to, answered = place.leg.chosen.forwarded_to, place.leg.answered
+        if sent_to is not None and answered is not None:
+            costs.append(rate(sent_to, floor(place.end) - floor(answered)))
+    known = [cost for cost in costs if cost is not None]
+    return sum(known, Decimal(0)) if known else None
+
+
 def _tile(legs: list[Leg], start: float, end: float) -> list[_Placed]:
+    """Serial legs follow each other without a gap; those of a conference keep their own ends."""
     placed = []
     for index, leg in enumerate(legs):
         following = legs[index + 1] if index + 1 < len(legs) else None
-        own_end = (
-            following.chosen.begin if following is not None and following.chosen.handed_over else leg.end
-        )
-        leg_end = min(max(own_end, start), end) if following is not None else end
-        placed.append(_Placed(leg, start, leg_end))
-        start = leg_end
+        if following is None:
+            placed.append(_Placed(leg, start, end))
+        elif _talk_together(leg, following):
+            placed.append(_Placed(leg, start, _within(leg.end, start, end)))
+            start = _within(following.chosen.begin, start, end)
+        else:
+            own_end = following.chosen.begin if following.chosen.handed_over else leg.end
+            placed.append(_Placed(leg, start, _within(own_end, start, end)))
+            start = placed[-1].end
     return placed
+
+
+def _talk_together(leg: Leg, following: Leg) -> bool:
+    """Whether both hear the outside party at once, for longer than a transfer takes."""
+    if leg.answered is None or following.answered is None:
+        return False
+    return leg.end - following.answered > CONFERENCE_S
+
+
+def _within(moment: float, start: float, end: float) -> float:
+    return min(max(moment, start), end)
 
 
 def _direction(kind: Kind, answer: float | None) -> Direction:

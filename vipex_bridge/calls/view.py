@@ -32,6 +32,20 @@ def outbound_number(record: CallRecord, root: Channel) -> str | None:
     return root.dialled or None
 
 
+def calling_side(record: CallRecord, root: Channel) -> Channel:
+    """Whose outbound call it is: the extension that had the outside dialled, else the root.
+
+    Of a call back, where Asterisk rang the outside first: the extension that was then put through.
+    """
+    if root.role is Role.OUTSIDE:
+        extensions = {c.uniqueid: c for c in record.channels.values() if c.role is Role.EXTENSION}
+        talked = [extensions[talk.channel] for talk in record.talks if talk.channel in extensions]
+        return next(iter([*talked, *extensions.values()]), root)
+    origins = (record.origin(dial) for dial in outside_dials(record))
+    first = next((channel for channel in origins if channel is not None), root)
+    return first if first.role is Role.EXTENSION else root
+
+
 def own_queue(record: CallRecord) -> str | None:
     """The queue that the caller was in last, None when in none."""
     return record.queue_visits[-1].queue if record.queue_visits else None
@@ -47,7 +61,7 @@ def view_of(record: CallRecord, kind: Kind) -> CallView:
         key=record.key,
         kind=kind,
         start_time=root.created,
-        src=shown_number(root.number) if inbound else root.extension,
+        src=shown_number(root.number) if inbound else calling_side(record, root).extension,
         dst=(root.dialled or None) if inbound else outbound_number(record, root),
         ivr_digits=record.note("VIPEX_IVR_DIGITS") or None,
         queue=own_queue(record),

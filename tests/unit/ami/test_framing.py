@@ -43,7 +43,7 @@ def frame(chunks: list[bytes], max_chars: int = 1024 * 1024) -> tuple[list[Messa
 
 
 def test_there_are_captures() -> None:
-    assert len(CAPTURES) == 14
+    assert "a_inbound_ivr_queue" in CAPTURES
 
 
 @pytest.mark.parametrize("name", CAPTURES)
