@@ -21,8 +21,8 @@ _TAG = re.compile(r"tag=([^;\s>]+)")
 def hand_over(trace: Path, address: tuple[str, int], consultation_log: Path) -> None:
     """Waits for the consultation's word in its log, then tells the first call, which sends its REFER.
 
-    `trace` is the first call's message trace and `address` where its phone listens. Raises
-    `TimeoutError` when the consultation does not come about.
+    `trace` is the first call's message trace and `address` where its phone listens. Raises `TimeoutError`
+    when the consultation does not come about.
     """
     deadline = time.monotonic() + _TIMEOUT_S
     word = _wait_for(consultation_log, r"ready (\S+) (From:.*?) (To:.*)$", deadline)

@@ -53,7 +53,13 @@ class Ports:
 
 
 _OFFSET = int(os.environ.get("VIPEX_LAB_PORT_OFFSET", "0"))
-DEFAULT_PORTS = Ports(sip=5060 + _OFFSET, ami=5038 + _OFFSET, agi=4573 + _OFFSET, rtp=10_000 + 10 * _OFFSET)
+DEFAULT_PORTS = Ports(
+    sip=5060 + _OFFSET,
+    ami=5038 + _OFFSET,
+    agi=4573 + _OFFSET,
+    rtp=10_000 + 10 * _OFFSET,
+    phones=f"127.{_OFFSET // 256}.{_OFFSET % 256}",
+)
 """Shifted by VIPEX_LAB_PORT_OFFSET (to 500), so that two laboratories can run beside each other."""
 
 

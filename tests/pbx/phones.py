@@ -183,11 +183,18 @@ class Phone:
         return self._send(_response("200 OK"), retransmit=False)
 
     def transfers_to(self, number: str) -> Self:
-        """Blind transfer by REFER; Asterisk then ends this leg."""
+        """Blind transfer by REFER; the phone then hangs up, as phones do (Asterisk would wait a minute)."""
         extra = f"Refer-To: <sip:{number}@[remote_ip]>\nReferred-By: <sip:{self.number}@[local_ip]>\n"
         self._send(self._request("REFER", "[peer_tag_param]", f"{extra}Content-Length: 0\n"))
         self._step('<recv response="202"/>')
-        return self.waits_for_bye()
+        return self.waits(0.3).hangs_up()
+
+    def parks(self) -> Self:
+        """Parks the call by REFER to 700, and hangs up once it has been told the place."""
+        extra = f"Refer-To: <sip:700@[remote_ip]>\nReferred-By: <sip:{self.number}@[local_ip]>\n"
+        self._send(self._request("REFER", "[peer_tag_param]", f"{extra}Content-Length: 0\n"))
+        self._step('<recv response="202"/>')
+        return self.waits(3).hangs_up()
 
     def hands_over(self, consultation: Phone) -> Self:
         """Attended transfer by REFER with Replaces: joins this call to the phone's other one.

@@ -15,6 +15,7 @@ import itertools
 import math
 import subprocess
 import tempfile
+import threading
 import time
 from array import array
 from pathlib import Path
@@ -45,6 +46,9 @@ class Playing:
             self._start(phone, tone)
         if waiting:
             time.sleep(0.3)
+        self._handing = [self._hand_over(p, p.consultation) for p in phones if p.consultation is not None]
+        for handing in self._handing:
+            handing.start()
         began = time.monotonic()
         for phone in callers:
             time.sleep(max(0.0, began + phone.starts_after_s - time.monotonic()))
@@ -56,7 +60,9 @@ class Playing:
         Raises `LaboratoryError` with SIPp's own words for one that failed.
         """
         deadline = time.monotonic() + _TIMEOUT_S
-        failed = self._hand_over()
+        failed = []
+        for handing in self._handing:
+            handing.join()
         for phone, process in self._running:
             try:
                 code = process.wait(max(0.1, deadline - time.monotonic()))
@@ -76,15 +82,10 @@ class Playing:
             raise LaboratoryError("\n".join([*failed, str(lived)]))
         return lived
 
-    def _hand_over(self) -> list[str]:
-        for phone in self._phones:
-            if phone.consultation is not None:
-                log, trace = self._file(phone.consultation, "log"), self._file(phone, "msg")
-                try:
-                    hand_over(trace, (self._address(phone), phone.port), log)
-                except TimeoutError as error:
-                    return [str(error)]
-        return []
+    def _hand_over(self, phone: Phone, consultation: Phone) -> threading.Thread:
+        trace, log = self._file(phone, "msg"), self._file(consultation, "log")
+        # A consultation that does not come about shows in its phone's own failure.
+        return threading.Thread(target=hand_over, args=(trace, (self._address(phone), phone.port), log))
 
     def _file(self, phone: Phone, ending: str) -> Path:
         return Path(self._folder.name) / f"{phone.where}-{phone.port}-{id(phone)}.{ending}"

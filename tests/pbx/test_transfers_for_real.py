@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from house import House
 from phones import caller, extension, line
@@ -35,6 +37,69 @@ def test_blind_transfer_by_refer(house: House) -> None:
     assert parts == [(1, "251", 1, 2), (1, "252", 2, 2)]
     assert (document["direction"], document["exten"], document["last_exten"]) == (1, "251", "252")
     assert document["src"] == CALLER
+
+
+def _parts(document: dict[str, Any]) -> list[tuple[int, str, int, int]]:
+    return [(p["direction"], p["exten"], p["ringtime"], p["billsec"]) for p in document["sub_cdrs"]]
+
+
+ANSWERED_251: list[tuple[str, str | None]] = [("arrival", None), ("ringing", "251"), ("answer", "251")]
+CODE_S = 0.2
+"""Between two keys."""
+
+
+def test_blind_transfer_by_feature_code(house: House) -> None:
+    call = played(
+        house,
+        [
+            extension("251").rings(1).answers().waits(2).presses("#1", CODE_S).waits(1).presses("252", 0)
+            .waits_for_bye(),
+            extension("252").rings(2).answers().waits(2).hangs_up(),
+            caller(CALLER).dials("3642999409").is_answered().waits_for_bye(),
+        ],
+    )  # fmt: skip
+    document = call.document
+    check_arithmetic(document)
+    assert call.events == [*ANSWERED_251, ("ringing", "252"), ("answer", "252"), ("hangup", None)]
+    assert [part[:3] for part in _parts(document)] == [(1, "251", 1), (1, "252", 2)]
+    assert (document["direction"], document["src"], document["last_exten"]) == (1, CALLER, "252")
+
+
+def test_blind_transfer_to_one_who_does_not_answer_ends_the_call(house: House) -> None:
+    call = played(
+        house,
+        [
+            extension("251").rings(1).answers().waits(2).transfers_to("252"),
+            extension("252").rings(3).refuses("480 Temporarily Unavailable"),
+            caller(CALLER).dials("3642999409").is_answered().waits_for_bye(),
+        ],
+    )
+    document = call.document
+    check_arithmetic(document)
+    assert call.events == [*ANSWERED_251, ("ringing", "252"), ("hangup", None)]
+    assert _parts(document) == [(1, "251", 1, 2), (2, "252", 3, 0)]
+    assert (document["direction"], document["exten"], document["last_exten"]) == (1, "251", "252")
+
+
+def test_blind_transfer_to_one_who_is_busy_comes_back(house: House) -> None:
+    call = played(
+        house,
+        [
+            extension("251").rings(1).answers().waits(2).transfers_to("252"),
+            extension("252").refuses(),
+            extension("251").after(5).rings(2).answers().waits_for_bye(),
+            caller(CALLER).dials("3642999422").is_answered().waits(8).hangs_up(),
+        ],
+    )
+    document = call.document
+    check_arithmetic(document)
+    assert call.events == [
+        *ANSWERED_251,
+        ("ringing", "251"),
+        ("answer", "251"),
+        ("hangup", None),
+    ]
+    assert [part[:3] for part in _parts(document)] == [(1, "251", 1), (2, "252", 0), (1, "251", 2)]
 
 
 def test_attended_transfer_by_feature_code(house: House) -> None:
@@ -103,3 +168,142 @@ def test_forward_by_302_to_the_outside(house: House) -> None:
     parts = [(p["direction"], p["exten"], p["dst"]) for p in document["sub_cdrs"]]
     assert parts == [(2, "200", "3642999411"), (0, "200", "36301112222")]
     assert (document["direction"], document["ringtime"], document["billsec"]) == (1, 2, 2)
+
+
+def test_attended_transfer_by_refer(house: House) -> None:
+    other = extension("251", port=5063).after(3).dials("252").is_answered().waits(1).consulted()
+    call = played(
+        house,
+        [
+            extension("251").rings(1).answers().hands_over(other),
+            other.waits_for_bye(),
+            extension("252").rings(1).answers().waits_for_bye(),
+            caller(CALLER).dials("3642999409").is_answered().waits(8).hangs_up(),
+        ],
+    )
+    document = call.document
+    check_arithmetic(document)
+    assert call.events == [*ANSWERED_251, ("answer", "252"), ("hangup", None)]
+    assert _parts(document) == [(1, "251", 1, 4), (1, "252", 0, 4)]
+    assert (document["src"], document["exten"], document["last_exten"]) == (CALLER, "251", "252")
+
+
+def test_blonde_transfer_by_refer_counts_from_the_hand_over(house: House) -> None:
+    other = extension("251", port=5063).after(3).dials("252").hears_ringing().waits(1).consulted()
+    call = played(
+        house,
+        [
+            extension("251").rings(1).answers().hands_over(other),
+            other.is_refused(603),
+            extension("252").rings(4).answers().waits_for_bye(),
+            caller(CALLER).dials("3642999409").is_answered().waits(9).hangs_up(),
+        ],
+    )
+    document = call.document
+    check_arithmetic(document)
+    assert call.events == [*ANSWERED_251, ("ringing", "252"), ("answer", "252"), ("hangup", None)]
+    assert _parts(document) == [(1, "251", 1, 3), (1, "252", 3, 3)]
+
+
+def test_blonde_transfer_by_feature_code(house: House) -> None:
+    call = played(
+        house,
+        [
+            extension("251").rings(1).answers().waits(2).presses("*2", CODE_S).waits(1)
+            .presses("252", CODE_S).waits(5).hangs_up(),
+            extension("252").rings(7).answers().waits_for_bye(),
+            caller(CALLER).dials("3642999409").is_answered().waits(13).hangs_up(),
+        ],
+    )  # fmt: skip
+    document = call.document
+    check_arithmetic(document)
+    assert call.events == [*ANSWERED_251, ("ringing", "252"), ("answer", "252"), ("hangup", None)]
+    assert [part[:3] for part in _parts(document)] == [(1, "251", 1), (1, "252", 2)]
+
+
+def test_blonde_transfer_that_nobody_answers(house: House) -> None:
+    other = extension("251", port=5063).after(3).dials("252").hears_ringing().waits(1).consulted()
+    call = played(
+        house,
+        [
+            extension("251").rings(1).answers().hands_over(other),
+            other.is_refused(603),
+            extension("252").rings().is_cancelled(),
+            caller(CALLER).dials("3642999409").is_answered().waits(6).hangs_up(),
+        ],
+    )
+    document = call.document
+    check_arithmetic(document)
+    assert call.events == [*ANSWERED_251, ("ringing", "252"), ("hangup", None)]
+    assert _parts(document) == [(1, "251", 1, 3), (2, "252", 3, 0)]
+
+
+def test_attended_transfer_that_is_cancelled_was_no_leg(house: House) -> None:
+    call = played(
+        house,
+        [
+            extension("251").rings(1).answers().waits(2).presses("*2", CODE_S).waits(1)
+            .presses("252", CODE_S).waits(5).presses("*0", CODE_S).waits(2).hangs_up(),
+            extension("252").rings(2).answers().waits_for_bye(),
+            caller(CALLER).dials("3642999409").is_answered().waits_for_bye(),
+        ],
+    )  # fmt: skip
+    document = call.document
+    check_arithmetic(document)
+    assert call.events == [*ANSWERED_251, ("hangup", None)]
+    assert (document["sub_cdrs"], document["exten"], document["last_exten"]) == ([], "251", "251")
+    assert (document["direction"], document["ringtime"]) == (1, 1)
+
+
+def test_attended_transfer_to_one_who_is_busy_was_no_leg(house: House) -> None:
+    call = played(
+        house,
+        [
+            extension("251").rings(1).answers().waits(2).presses("*2", CODE_S).waits(1)
+            .presses("252", CODE_S).waits(5).hangs_up(),
+            extension("252").rings(1).refuses(),
+            caller(CALLER).dials("3642999409").is_answered().waits_for_bye(),
+        ],
+    )  # fmt: skip
+    assert call.events == [*ANSWERED_251, ("hangup", None)]
+    assert (call.document["sub_cdrs"], call.document["last_exten"]) == ([], "251")
+
+
+def test_two_attended_transfers_in_a_row(house: House) -> None:
+    first = extension("251", port=5063).after(3).dials("252").is_answered().waits(1).consulted()
+    second = extension("252", port=5063).after(7).dials("221").is_answered().waits(1).consulted()
+    call = played(
+        house,
+        [
+            extension("251").rings(1).answers().hands_over(first),
+            first.waits_for_bye(),
+            extension("252").rings(1).answers().hands_over(second),
+            second.waits_for_bye(),
+            extension("221").rings(1).answers().waits_for_bye(),
+            caller(CALLER).dials("3642999409").is_answered().waits(11).hangs_up(),
+        ],
+    )
+    document = call.document
+    check_arithmetic(document)
+    assert call.events == [*ANSWERED_251, ("answer", "252"), ("answer", "221"), ("hangup", None)]
+    assert _parts(document) == [(1, "251", 1, 4), (1, "252", 0, 4), (1, "221", 0, 3)]
+
+
+def test_attended_transfer_to_an_outside_number(house: House) -> None:
+    call = played(
+        house,
+        [
+            extension("251").rings(1).answers().waits(2).presses("*2", CODE_S).waits(1)
+            .presses("36301112222", CODE_S).waits(6).hangs_up(),
+            line("36301112222").rings(1).answers().waits_for_bye(),
+            caller(CALLER, port=5062).dials("3642999409").is_answered().waits(15).hangs_up(),
+        ],
+    )  # fmt: skip
+    document = call.document
+    check_arithmetic(document)
+    assert call.events == [*ANSWERED_251, ("hangup", None)]
+    parts = [(p["direction"], p["exten"], p["dst"], p["ringtime"]) for p in document["sub_cdrs"]]
+    assert parts == [(1, "251", "3642999409", 1), (0, "251", "36301112222", 0)]
+    assert (document["direction"], document["src"]) == (1, CALLER)
+    talk_s = document["sub_cdrs"][1]["billsec"]
+    assert document["price"] == pytest.approx(1 + 5 * talk_s / 60, abs=0.01), "the outside part costs"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from vipex_bridge.calls.document import Kind
 from vipex_bridge.calls.numbering import Role, dialled_number
 from vipex_bridge.calls.record import CallRecord, Channel, Dial
+from vipex_bridge.calls.transfers import sender_of
 from vipex_bridge.calls.view import calling_side, outside_dials
 
 
@@ -67,7 +68,7 @@ def legs_of(record: CallRecord, kind: Kind, call_end: float) -> list[Leg]:
         if dial.dest not in told and _tries_extension(record, dial)
     ]
     told |= {attempt.channel for attempt in own}
-    later = [*own, *_came_to_talk(record, told, call_end), *_outside(record, kind, own, call_end)]
+    later = [*own, *_came_to_talk(record, told, call_end), *_outside(record, kind, call_end)]
     return [*first, *(_leg(group) for group in _parallel(later))]
 
 
@@ -75,14 +76,13 @@ def _tries_extension(record: CallRecord, dial: Dial) -> bool:
     return record.role_of(dial.dest) is Role.EXTENSION and record.comes_from_outside(dial)
 
 
-def _outside(record: CallRecord, kind: Kind, own: list[Attempt], call_end: float) -> list[Attempt]:
+def _outside(record: CallRecord, kind: Kind, call_end: float) -> list[Attempt]:
     """Outside numbers reached by forwarding or transfer: legs of the extension that sent the call there."""
     found = []
     for dial in outside_dials(record):
         if not record.comes_from_outside(dial) or (kind is Kind.OUTBOUND and dial.handed_over is None):
             continue
-        before = [attempt for attempt in own if attempt.begin < dial.begin and attempt.end <= dial.begin]
-        sender = dial.handed_by or (before[-1].exten if before else _stands_for(record, dial))
+        sender = sender_of(record, dial)
         if sender:
             number = dialled_number(dial.dial_string) or record.channels[dial.dest].number
             attempt = _outside_attempt(record, dial, sender, call_end)
@@ -90,17 +90,12 @@ def _outside(record: CallRecord, kind: Kind, own: list[Attempt], call_end: float
     return found
 
 
-def _stands_for(record: CallRecord, dial: Dial) -> str:
-    """The extension whose calls the dialplan forwards: the one that a Local channel stands for."""
-    caller = record.channels.get(dial.caller) if dial.caller is not None else None
-    return caller.extension if caller is not None and caller.role is Role.LOCAL else ""
-
-
 def _came_to_talk(record: CallRecord, told: set[str], call_end: float) -> list[Attempt]:
     """Extensions that came to talk with the outside party without being dialled for it.
 
     By pickup, from a parking lot, in a conference: nothing rang there for the outside party.
     """
+    picked_up = {dial.picked_up_by: dial.queue for dial in record.dials if dial.picked_up_by is not None}
     retrievers = {parking.retriever for parking in record.parkings}
     found: dict[str, Attempt] = {}
     for talk in record.talks:
@@ -117,7 +112,7 @@ def _came_to_talk(record: CallRecord, told: set[str], call_end: float) -> list[A
             ringing=None,
             ring_s=0.0,
             answered=start,
-            queue=None,
+            queue=picked_up.get(channel.uniqueid),
             handed_over=channel.uniqueid not in retrievers,
         )
     return list(found.values())

@@ -48,6 +48,8 @@ class Dial:
     end: float | None = None
     status: str = ""
     queue: str | None = None
+    picked_up_by: str | None = None
+    """The channel that took the ringing call by pickup."""
     handed_over: float | None = None
     """When the outside party was put through to this attempt; before that it was a consultation."""
     handed_by: str = ""

@@ -20,14 +20,18 @@ from vipex_bridge.calls.record import (
     CallRecord,
     Channel,
     Dial,
-    Hold,
     Noted,
-    Parking,
     QueueVisit,
     Talk,
-    Transfer,
 )
-from vipex_bridge.calls.transfers import hand_over
+from vipex_bridge.calls.transfers import (
+    hand_over,
+    note_blind,
+    note_held,
+    note_parked,
+    note_unparked,
+    sender_of,
+)
 from vipex_bridge.calls.view import kind_of, view_of
 
 _RING, _RINGING, _UP = 4, 5, 6
@@ -60,11 +64,11 @@ class Tracker:
             ev.QueueJoined: self._queue_joined,
             ev.QueueLeft: self._queue_left,
             ev.PickedUp: self._picked_up,
-            ev.BlindTransferred: self._blind_transferred,
+            ev.BlindTransferred: lambda event: note_blind(self._graph, event),
             ev.AttendedTransferred: self._attended_transferred,
-            ev.Parked: self._parked,
-            ev.Unparked: self._unparked,
-            ev.Held: self._held,
+            ev.Parked: lambda event: note_parked(self._graph, event),
+            ev.Unparked: lambda event: note_unparked(self._graph, event),
+            ev.Held: lambda event: note_held(self._graph, event),
             ev.HungUp: self._hung_up,
             ev.LiveChannels: self._live_channels,
             ev.ServerStarted: self._server_started,
@@ -163,10 +167,12 @@ class Tracker:
             self._rings(event.dest.uniqueid, event.at)
 
     def _dial_end(self, event: ev.DialEnd) -> None:
-        _, dial = self._dial(event)
+        record, dial = self._dial(event)
         if dial.end is None or not dial.status:
             dial.end = event.at
             dial.status = event.status
+        if event.status == "ANSWER":
+            self._tell_answer_outside(record, dial, event.at)
 
     def _rings(self, uniqueid: str, at: float) -> None:
         record = self._graph.record_of(uniqueid)
@@ -185,21 +191,25 @@ class Tracker:
             record.rung.append(channel.uniqueid)
             self._tell("ringing", record, at, channel.extension)
 
+    def _tell_answer_outside(self, record: CallRecord, dial: Dial, at: float) -> None:
+        """A forwarded call is answered when its outside number is, if the settings have it so."""
+        is_outside = record.role_of(dial.dest) is Role.OUTSIDE
+        if not is_outside or record.answered or not self._graph.numbering.forward_is_answer:
+            return
+        sender = sender_of(record, dial) if record.comes_from_outside(dial) else ""
+        if sender:
+            record.answered.append(dial.dest)
+            self._tell("answer", record, at, sender)
+
     # -- pickups, transfers, parking --------------------------------------------------------
 
     def _picked_up(self, event: ev.PickedUp) -> None:
         self._graph.see(event.channel, event.at)
         self._graph.see(event.target, event.at)
-        self._graph.relate(event.channel.uniqueid, event.target.uniqueid)
-
-    def _blind_transferred(self, event: ev.BlindTransferred) -> None:
-        by = self._graph.see(event.transferer, event.at)
-        if event.transferee is not None:
-            self._graph.see(event.transferee, event.at)
-            self._graph.relate(event.transferer.uniqueid, event.transferee.uniqueid)
-        if event.result == "Success":
-            record = self._graph.record_of(by.uniqueid)
-            record.transfers.append(Transfer(event.at, "blind", by.extension, event.exten))
+        record = self._graph.relate(event.channel.uniqueid, event.target.uniqueid)
+        for dial in record.dials:
+            if dial.dest == event.target.uniqueid and dial.end is None:
+                dial.picked_up_by = event.channel.uniqueid
 
     def _attended_transferred(self, event: ev.AttendedTransferred) -> None:
         parties = [event.original, event.second, event.transferee, event.target]
@@ -214,31 +224,6 @@ class Tracker:
             if dial.ringing is not None and dial.end is None:
                 self._tell_ringing(record, dial, event.at)
         self._listen(record, event.at)
-
-    def _parked(self, event: ev.Parked) -> None:
-        self._graph.see(event.channel, event.at)
-        record = self._graph.record_of(event.channel.uniqueid)
-        record.parkings.append(Parking(event.channel.uniqueid, event.space, event.at))
-
-    def _unparked(self, event: ev.Unparked) -> None:
-        self._graph.see(event.channel, event.at)
-        record = self._graph.record_of(event.channel.uniqueid)
-        if event.retriever is not None:
-            self._graph.see(event.retriever, event.at)
-            record = self._graph.relate(event.channel.uniqueid, event.retriever.uniqueid)
-        for parking in record.parkings:
-            if parking.channel == event.channel.uniqueid and parking.end is None:
-                parking.end = event.at
-                parking.retriever = event.retriever.uniqueid if event.retriever is not None else None
-
-    def _held(self, event: ev.Held) -> None:
-        self._graph.see(event.channel, event.at)
-        record = self._graph.record_of(event.channel.uniqueid)
-        hold = next((h for h in record.holds if h.channel == event.channel.uniqueid and h.end is None), None)
-        if event.on and hold is None:
-            record.holds.append(Hold(event.channel.uniqueid, event.at))
-        elif not event.on and hold is not None:
-            hold.end = event.at
 
     # -- conversation -----------------------------------------------------------------------
 

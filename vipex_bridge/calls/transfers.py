@@ -1,18 +1,84 @@
-"""Who is put through to whom by an attended transfer: consultations that become the outside party's attempts.
+"""Calls on the move: transfers, forwarding, parking, hold.
 
-A transfer joins two calls of the transferer. The attempt made for the consultation, ringing still
-(blonde) or answered, is the outside party's from the hand-over on (call trees, section 6).
+An attended transfer joins two calls of the transferer. The attempt made for the consultation, ringing
+still (blonde) or answered, is the outside party's from the hand-over on (call trees, section 6).
 """
 
 from __future__ import annotations
 
-from vipex_bridge.calls.events import AttendedTransferred
+from vipex_bridge.calls import events as ev
+from vipex_bridge.calls.graph import CallGraph
 from vipex_bridge.calls.hearing import Hearing
 from vipex_bridge.calls.numbering import Role, local_twin
-from vipex_bridge.calls.record import CallRecord, Dial, Transfer
+from vipex_bridge.calls.record import CallRecord, Dial, Hold, Parking, Transfer
 
 
-def hand_over(record: CallRecord, hearing: Hearing, event: AttendedTransferred) -> list[Dial]:
+def note_blind(graph: CallGraph, event: ev.BlindTransferred) -> None:
+    """A blind transfer: the attempt that follows is the other party's own."""
+    by = graph.see(event.transferer, event.at)
+    if event.transferee is not None:
+        graph.see(event.transferee, event.at)
+        graph.relate(event.transferer.uniqueid, event.transferee.uniqueid)
+    if event.result == "Success":
+        record = graph.record_of(by.uniqueid)
+        record.transfers.append(Transfer(event.at, "blind", by.extension, event.exten))
+
+
+def note_parked(graph: CallGraph, event: ev.Parked) -> None:
+    """A channel is put into a parking lot."""
+    graph.see(event.channel, event.at)
+    record = graph.record_of(event.channel.uniqueid)
+    record.parkings.append(Parking(event.channel.uniqueid, event.space, event.at))
+
+
+def note_unparked(graph: CallGraph, event: ev.Unparked) -> None:
+    """It is taken out of there: by somebody, by the time-out, or it hung up."""
+    graph.see(event.channel, event.at)
+    record = graph.record_of(event.channel.uniqueid)
+    if event.retriever is not None:
+        graph.see(event.retriever, event.at)
+        record = graph.relate(event.channel.uniqueid, event.retriever.uniqueid)
+    for parking in record.parkings:
+        if parking.channel == event.channel.uniqueid and parking.end is None:
+            parking.end = event.at
+            parking.retriever = event.retriever.uniqueid if event.retriever is not None else None
+
+
+def note_held(graph: CallGraph, event: ev.Held) -> None:
+    """A user puts the other party on hold, or takes it back."""
+    graph.see(event.channel, event.at)
+    record = graph.record_of(event.channel.uniqueid)
+    hold = next((h for h in record.holds if h.channel == event.channel.uniqueid and h.end is None), None)
+    if event.on and hold is None:
+        record.holds.append(Hold(event.channel.uniqueid, event.at))
+    elif not event.on and hold is not None:
+        hold.end = event.at
+
+
+def sender_of(record: CallRecord, dial: Dial) -> str:
+    """The extension that sent the call on to this outside attempt, '' when none did.
+
+    Who transferred it; else who was tried before it (forwarding); else whom the Local channel that
+    dials stands for (forwarding by dialplan).
+    """
+    if dial.handed_by:
+        return dial.handed_by
+    tried = [
+        record.channels[earlier.dest].extension
+        for earlier in record.dials
+        if record.role_of(earlier.dest) is Role.EXTENSION
+        and record.comes_from_outside(earlier)
+        and earlier.begin < dial.begin
+        and earlier.end is not None
+        and earlier.end <= dial.begin
+    ]
+    if tried:
+        return tried[-1]
+    caller = record.channels.get(dial.caller) if dial.caller is not None else None
+    return caller.extension if caller is not None and caller.role is Role.LOCAL else ""
+
+
+def hand_over(record: CallRecord, hearing: Hearing, event: ev.AttendedTransferred) -> list[Dial]:
     """Marks the attempts that are the outside party's from now on, and gives them.
 
     Every channel that the event names must be in `record`. Nothing is marked where no outside party is

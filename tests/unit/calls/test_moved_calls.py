@@ -21,7 +21,8 @@ def forwarded_outside() -> Story:
 
 def test_forwarded_outside_is_a_leg_of_the_extension_that_forwarded() -> None:
     notices, document = told(forwarded_outside())
-    assert [notice.event for notice in notices] == ["arrival", "hangup"]
+    told_live = [(notice.event, notice.exten) for notice in notices]
+    assert told_live == [("arrival", None), ("answer", "200"), ("hangup", None)]
     assert document is not None
     assert [(leg.direction, leg.exten, leg.dst) for leg in document.legs] == [
         (2, "200", DID),
@@ -32,7 +33,8 @@ def test_forwarded_outside_is_a_leg_of_the_extension_that_forwarded() -> None:
 
 
 def test_forwarded_outside_is_missed_where_that_is_no_answer() -> None:
-    _, document = told(forwarded_outside(), replace(NUMBERING, forward_is_answer=False))
+    notices, document = told(forwarded_outside(), replace(NUMBERING, forward_is_answer=False))
+    assert [notice.event for notice in notices] == ["arrival", "hangup"]
     assert document is not None
     assert (document.main.direction, document.main.answer_time, document.main.billsec) == (2, None, 0)
 
