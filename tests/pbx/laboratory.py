@@ -52,7 +52,8 @@ class Ports:
         return f"{self.phones}.{HOSTS[name]}"
 
 
-_OFFSET = int(os.environ.get("VIPEX_LAB_PORT_OFFSET", "0"))
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_OFFSET = int(os.environ.get("VIPEX_LAB_PORT_OFFSET", "0")) + 250 * _WORKER
 DEFAULT_PORTS = Ports(
     sip=5060 + _OFFSET,
     ami=5038 + _OFFSET,
@@ -60,7 +61,7 @@ DEFAULT_PORTS = Ports(
     rtp=10_000 + 10 * _OFFSET,
     phones=f"127.{_OFFSET // 256}.{_OFFSET % 256}",
 )
-"""Shifted by VIPEX_LAB_PORT_OFFSET (to 500), so that two laboratories can run beside each other."""
+"""Shifted by VIPEX_LAB_PORT_OFFSET (to 500) and by pytest's worker: laboratories run beside each other."""
 
 
 class Asterisk:

@@ -49,6 +49,7 @@ class Playing:
         self._handing = [self._hand_over(p, p.consultation) for p in phones if p.consultation is not None]
         for handing in self._handing:
             handing.start()
+        _wait_for_quarter_second()
         began = time.monotonic()
         for phone in callers:
             time.sleep(max(0.0, began + phone.starts_after_s - time.monotonic()))
@@ -121,6 +122,11 @@ class Playing:
 def play(asterisk: Asterisk, phones: list[Phone]) -> Timeline:
     """Plays the phones to their end; what they lived through is the truth about the call."""
     return Playing(asterisk, phones).finish()
+
+
+def _wait_for_quarter_second() -> None:
+    """Times are told in whole seconds: a story of whole seconds must not play on their edges."""
+    time.sleep((0.25 - time.time()) % 1.0)
 
 
 def _tone(seconds: int = 20) -> bytes:

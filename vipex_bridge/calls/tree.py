@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from itertools import zip_longest
 from math import floor
 
 from vipex_bridge.calls.document import CallDocument, CallView, Direction, Kind, Part, Recording
@@ -153,19 +154,20 @@ def _price(record: CallRecord, kind: Kind, placed: list[_Placed], main: Part, ra
 
 
 def _tile(legs: list[Leg], start: float, end: float) -> list[_Placed]:
-    """Serial legs follow each other without a gap; those of a conference keep their own ends."""
+    """Serial legs follow each other without a gap; those of a conference end when their extension leaves."""
     placed = []
-    for index, leg in enumerate(legs):
-        following = legs[index + 1] if index + 1 < len(legs) else None
-        if following is None:
-            placed.append(_Placed(leg, start, end))
-        elif _talk_together(leg, following):
-            placed.append(_Placed(leg, start, _within(leg.end, start, end)))
-            start = _within(following.chosen.begin, start, end)
-        else:
+    before: Leg | None = None
+    for leg, following in zip_longest(legs, legs[1:]):
+        joins_next = following is not None and _talk_together(leg, following)
+        if joins_next or (before is not None and _talk_together(before, leg)):
+            own_end = leg.end
+        elif following is not None:
             own_end = following.chosen.begin if following.chosen.handed_over else leg.end
-            placed.append(_Placed(leg, start, _within(own_end, start, end)))
-            start = placed[-1].end
+        else:
+            own_end = end
+        placed.append(_Placed(leg, start, _within(own_end, start, end)))
+        start = _within(following.chosen.begin, start, end) if joins_next else placed[-1].end
+        before = leg
     return placed
 
 

@@ -23,7 +23,7 @@ ANSWERED_251 = ["arrival", "ringing 251", "answer 251"]
 TREES: dict[str, tuple[list[str], list[tuple[int, str | None, int, int]]]] = {
     "e2_blind_code": (
         [*ANSWERED_251, "ringing 252", "answer 252", "hangup"],
-        [(1, "251", 1, 4), (1, "252", 2, 2)],
+        [(1, "251", 1, 3), (1, "252", 2, 2)],
     ),
     "f2_atxfer_outside": ([*ANSWERED_251, "hangup"], [(1, "251", 1, 13), (0, "251", 0, 3)]),
     "f3_atxfer_refer": ([*ANSWERED_251, "answer 252", "hangup"], [(1, "251", 1, 4), (1, "252", 0, 4)]),
@@ -45,7 +45,7 @@ TREES: dict[str, tuple[list[str], list[tuple[int, str | None, int, int]]]] = {
     "k2_park_refer": ([*ANSWERED_251, "answer 252", "hangup"], [(1, "251", 1, 2), (1, "252", 0, 2)]),
     "m1_conference": (
         ["arrival", "answer 251", "answer 252", "hangup"],
-        [(1, "251", 0, 4), (1, "252", 0, 5)],
+        [(1, "251", 0, 4), (1, "252", 0, 4)],
     ),
     "m2_three_way": ([*ANSWERED_251, "answer 252", "hangup"], [(1, "251", 1, 14), (1, "252", 0, 7)]),
 }
