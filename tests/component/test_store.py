@@ -357,3 +357,13 @@ def test_a_whole_heap_is_forgotten_while_others_write(store: Store) -> None:
     run_all(8, work)
     assert forgotten == [1000]
     assert len(store.open_calls()) == 7
+
+
+def test_of_two_calls_that_become_one_the_told_id_stays(store: Store) -> None:
+    """Two colleagues were talking already when the caller came that one of them was put through to."""
+    among_themselves, told = identify(store, "a"), identify(store, "b")
+    with store.write(NOW) as writer:
+        assert writer.identify(["a", "b"], NOW, keeps="b") == told
+    merged = store.call(among_themselves)
+    assert merged is not None
+    assert (merged.state, merged.merged_into) == ("ignored", told)

@@ -32,6 +32,8 @@ class _Journalled:
     started_at: float
     facts: str
     is_over: bool
+    keeps: str | None
+    """The key under which its arrival was told: that id stays the call's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,7 @@ class Live:
         noticed: list[tuple[int, Notice]] = []
         with self._store.write(now) as writer:
             for journalled in batch.records:
-                call_id = writer.identify(journalled.keys, journalled.started_at)
+                call_id = writer.identify(journalled.keys, journalled.started_at, journalled.keeps)
                 ids[journalled.keys[0]] = call_id
                 writer.save_call(
                     call_id,
@@ -159,4 +161,5 @@ def _journalled(record: CallRecord) -> _Journalled:
         started_at=min(channel.created for channel in record.channels.values()),
         facts=json.dumps(record.to_dict(), ensure_ascii=False),
         is_over=record.is_over(),
+        keeps=record.key if record.arrival_told else None,
     )

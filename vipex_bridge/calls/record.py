@@ -146,9 +146,25 @@ class CallRecord:
         return list(dict.fromkeys([self.key, *self.linkedids, *self.channels]))
 
     def root(self) -> Channel | None:
-        """The oldest channel that is somebody; it decides what kind of call this is."""
+        """The oldest channel that is somebody; it decides what kind of call this is.
+
+        A caller who was put through to extensions that had been talking among themselves is the root:
+        until then nobody outside was in their call.
+        """
         people = [c for c in self.channels.values() if c.role in (Role.OUTSIDE, Role.EXTENSION)]
-        return min(people, key=lambda c: (c.created, c.uniqueid not in self.linkedids), default=None)
+        oldest = min(people, key=self._age, default=None)
+        if oldest is None or oldest.role is Role.OUTSIDE:
+            return oldest
+        dialled = {dial.dest for dial in self.dials}
+        outside = [c for c in people if c.role is Role.OUTSIDE]
+        if any(channel.uniqueid in dialled for channel in outside):
+            return oldest
+        # A channel that dialled in, rather than being dialled, began with a linkedid of its own.
+        called_in = [c for c in outside if c.uniqueid in self.linkedids and not c.originated]
+        return min(called_in, key=self._age, default=oldest)
+
+    def _age(self, channel: Channel) -> tuple[float, bool]:
+        return (channel.created, channel.uniqueid not in self.linkedids)
 
     def is_over(self) -> bool:
         """Whether every channel has hung up."""

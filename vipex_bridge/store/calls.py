@@ -61,11 +61,19 @@ def new_ids(connection: Connection, count: int) -> list[int]:
     return list(range(first, first + count))
 
 
-def identify(connection: Connection, node: str, keys: Sequence[str], started_at: float, now: float) -> int:
+def identify(
+    connection: Connection,
+    node: str,
+    keys: Sequence[str],
+    started_at: float,
+    now: float,
+    keeps: str | None = None,
+) -> int:
     """The id of the call that any of `keys` names, else a new one; all keys name it from now on.
 
-    When they name several, these are one call: the oldest that is still to be told takes in the others,
-    with their keys and rows. A call already told is only named when no other is: it is frozen.
+    When they name several, these are one call: the one that the key `keeps` names, else the oldest that
+    is still to be told, takes in the others, with their keys and rows. A call already told is only named
+    when no other is: it is frozen.
     """
     names = list(dict.fromkeys(schema.storable(key) for key in keys if key))
     named = schema.call_keys.c
@@ -76,7 +84,8 @@ def identify(connection: Connection, node: str, keys: Sequence[str], started_at:
     ).all()
     still_open = {row.call_id for row in found if row.state in OPEN}
     if found:
-        call_id = min(still_open or {row.call_id for row in found})
+        kept = {row.call_id for row in found if row.key == keeps} & still_open
+        call_id = min(kept or still_open or {row.call_id for row in found})
     else:
         [call_id] = new_ids(connection, 1)
         connection.execute(

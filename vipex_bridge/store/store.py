@@ -29,13 +29,13 @@ class Writer:
         self._node = node
         self._now = now
 
-    def identify(self, keys: Sequence[str], started_at: float) -> int:
+    def identify(self, keys: Sequence[str], started_at: float, keeps: str | None = None) -> int:
         """The id of the call that any of the keys (linkedids, uniqueids) names, else a new one.
 
-        Calls that the keys show to be one are merged into the oldest still to be told; the others are
-        `ignored` from then on, with `merged_into`.
+        Calls that the keys show to be one are merged into the one that the key `keeps` names, else into
+        the oldest still to be told; the others are `ignored` from then on, with `merged_into`.
         """
-        return calls.identify(self._connection, self._node, keys, started_at, self._now)
+        return calls.identify(self._connection, self._node, keys, started_at, self._now, keeps)
 
     def new_ids(self, count: int) -> list[int]:
         """Ids for legs: greater than any id given before, and never given again."""

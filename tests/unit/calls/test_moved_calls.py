@@ -7,6 +7,11 @@ from dataclasses import replace
 from outcome import NUMBERING, told
 from story import CALLER, DID, TRUNK, Story
 
+from vipex_bridge.calls.document import Notice
+from vipex_bridge.calls.events import AttendedTransferred
+from vipex_bridge.calls.tracker import Tracker
+from vipex_bridge.calls.tree import build
+
 FIRST, LINE = "PJSIP/200-00000002", "PJSIP/trunk-00000005"
 ONE, TWO = "Local/36301112222@from-internal-00000001;1", "Local/36301112222@from-internal-00000001;2"
 
@@ -56,3 +61,38 @@ def test_outbound_then_transferred_to_a_colleague_has_two_legs() -> None:
     ]
     assert [(leg.duration, leg.ringtime, leg.billsec) for leg in document.legs] == [(5, 2, 3), (6, 2, 4)]
     assert (document.main.exten, document.last_exten, document.main.billsec) == ("1102", "252", 9)
+
+
+def test_a_caller_put_through_to_one_who_was_talking_to_a_colleague_is_an_inbound_call() -> None:
+    """251 and 252 talk; 251 takes a caller on another line, and joins the two."""
+    own, colleague, second = "PJSIP/251-00000001", "PJSIP/252-00000002", "PJSIP/251-00000004"
+    among = Story(1000.0).channel(own, number="251", exten="252", state=4).channel(colleague)
+    among.dials(own, colleague).up(colleague).ends(own, colleague, "ANSWER").talks(own, colleague)
+    call = Story(1005.0, linkedid="200.1", bridge="bridge-2").arrives(TRUNK, CALLER, DID).channel(second)
+    call.dials(TRUNK, second).rings(TRUNK, second).wait(2).up(second).ends(TRUNK, second, "ANSWER")
+    call.talks(TRUNK, second).wait(3)
+    call.events.append(
+        AttendedTransferred(
+            call.at, "Success", call.channels[second], among.channels[own], call.channels[TRUNK],
+            among.channels[colleague], "Bridge",
+        )
+    )  # fmt: skip
+    call.leaves(second, TRUNK)
+    moved = Story(call.at, bridge=among.bridge, channels={**among.channels, **call.channels})
+    moved.leaves(own).talks(TRUNK).hangs_up(own, second).wait(4).leaves(TRUNK, colleague)
+    moved.hangs_up(TRUNK, colleague)
+    tracker = Tracker(NUMBERING)
+    outputs = [o for event in [*among.events, *call.events, *moved.events] for o in tracker.feed(event)]
+    notices = [(o.event, o.exten) for o in outputs if isinstance(o, Notice)]
+    assert notices == [
+        ("arrival", None), ("ringing", "251"), ("answer", "251"), ("answer", "252"), ("hangup", None)
+    ]  # fmt: skip
+    record = tracker.call("200.1")
+    assert record is not None
+    document = build(record, NUMBERING, lambda number, billsec: None)
+    assert document is not None
+    assert (document.main.src, document.main.start_time, document.main.exten) == (CALLER, 1005.0, "251")
+    assert [(leg.direction, leg.exten, leg.duration, leg.ringtime) for leg in document.legs] == [
+        (1, "251", 5, 2),
+        (1, "252", 4, 0),
+    ]
