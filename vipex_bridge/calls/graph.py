@@ -12,6 +12,7 @@ from vipex_bridge.calls.events import ChannelSnapshot
 from vipex_bridge.calls.hearing import Hearing
 from vipex_bridge.calls.numbering import Numbering
 from vipex_bridge.calls.record import CallRecord, Channel
+from vipex_bridge.calls.rows import uniqueid_epoch
 
 _UP = 6
 
@@ -66,9 +67,11 @@ class CallGraph:
         """The channel as it is now; its call learns what the snapshot tells of it."""
         key = self._call_of_channel.get(snapshot.uniqueid)
         if key is None:
-            channel = self._meet(snapshot, at)
-            if not from_start:
-                self.record_of(snapshot.uniqueid).partial = True
+            if from_start:
+                return self._meet(snapshot, at, created=at)
+            # Its beginning was missed; its uniqueid holds the second in which it was made.
+            channel = self._meet(snapshot, at, created=min(at, uniqueid_epoch(snapshot.uniqueid) or at))
+            self.record_of(snapshot.uniqueid).partial = True
             return channel
         record = self._calls[key]
         if snapshot.linkedid not in record.linkedids:
@@ -88,7 +91,7 @@ class CallGraph:
         """The one call that two known channels belong to from now on."""
         return self._join(self.record_of(one), self.record_of(two))
 
-    def _meet(self, snapshot: ChannelSnapshot, at: float) -> Channel:
+    def _meet(self, snapshot: ChannelSnapshot, at: float, *, created: float) -> Channel:
         key = self._call_of_linkedid.get(snapshot.linkedid)
         if key is None:
             key = snapshot.linkedid
@@ -99,7 +102,7 @@ class CallGraph:
             name=snapshot.name,
             role=self.numbering.role(snapshot.name, snapshot.context),
             extension=self.numbering.extension(snapshot),
-            created=at,
+            created=created,
             number=snapshot.caller_number,
             context=snapshot.context,
             account=snapshot.account,
