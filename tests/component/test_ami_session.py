@@ -116,8 +116,8 @@ async def test_only_what_least_privilege_allows_is_asked() -> None:
     async with FakeAmi() as server, running(server, heard, ping_interval_s=0.01):
         await server.until(lambda server: server.count("Ping") > 5)
         asked = [action["Action"] for action in server.actions]
-    assert asked[:4] == ["Login", "Ping", "CoreStatus", "CoreShowChannels"]
-    assert set(asked[4:]) == {"Ping"}
+    assert asked[:5] == ["Login", "Ping", "CoreStatus", "BridgeList", "CoreShowChannels"]
+    assert set(asked[5:]) == {"Ping"}
     assert server.actions[0]["Events"] == "system,call,agent,dialplan"
 
 
@@ -274,6 +274,35 @@ async def test_a_missing_permission_is_named_and_events_flow(action: str) -> Non
     assert refusal["action"] == action
     assert "reporting" in refusal["what_to_do"]
     assert heard.count(ev.LiveChannels) == (0 if action == "CoreShowChannels" else 1)
+
+
+async def test_who_is_in_which_bridge_is_known_after_the_log_in() -> None:
+    heard = Heard()
+    async with FakeAmi() as server:
+        server.channels = [{**channel(1), "BridgeId": "talk"}, {**channel(2), "BridgeId": "talk"}, channel(3)]
+        async with running(server, heard):
+            await heard.until_synchronised()
+    [listed] = [found for found in heard.events if isinstance(found, ev.LiveChannels)]
+    assert listed.bridges == (
+        ev.LiveBridge("talk", "basic", "simple_bridge", ("1795409430.1", "1795409430.2")),
+    )
+
+
+async def test_an_asterisk_that_boots_is_asked_again_when_it_started() -> None:
+    """Else a restart during the next loss of the connection would not be seen."""
+    heard = Heard()
+    async with FakeAmi() as server:
+        server.started = ("1970-01-01", "00:00:00")
+        async with running(server, heard, ping_interval_s=0.01):
+            await heard.until_synchronised()
+            server.started = ("2026-11-23", "04:00:00")
+            asked = server.count("CoreStatus")
+            await server.until(lambda server: server.count("CoreStatus") > asked)
+            pinged = server.count("Ping")
+            await server.until(lambda server: server.count("Ping") > pinged + 1)
+            server.started = ("2026-11-23", "05:00:00")
+            server.cut()
+            await heard.until(lambda heard: heard.count(ev.ServerStarted) == 1)
 
 
 async def test_nothing_is_asked_twice_after_a_reconnect() -> None:

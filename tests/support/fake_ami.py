@@ -40,8 +40,8 @@ def channel(number: int, **headers: str) -> Channel:
 class FakeAmi:
     """Serves on 127.0.0.1 while entered. Set the attributes before or during a connection.
 
-    It knows Login, Ping, CoreStatus and CoreShowChannels, and never sends FullyBooted, as to a user
-    without `read = system`.
+    It knows Login, Ping, CoreStatus, BridgeList and CoreShowChannels, and never sends FullyBooted, as to
+    a user without `read = system`.
     """
 
     def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
@@ -165,6 +165,16 @@ class FakeAmi:
             case "CoreStatus":
                 date, clock = self.started
                 return _response(action_id, "Success", CoreStartupDate=date, CoreStartupTime=clock)
+            case "BridgeList":
+                kinds = {"BridgeType": "basic", "BridgeTechnology": "simple_bridge"}
+                rows = [
+                    event("BridgeListItem", {"BridgeUniqueid": bridge, **kinds}, ActionID=action_id)
+                    for bridge in dict.fromkeys(
+                        row["BridgeId"] for row in self.channels if row.get("BridgeId")
+                    )
+                ]
+                ends = event("BridgeListComplete", {}, ActionID=action_id, EventList="Complete")
+                return _response(action_id, "Success", EventList="start") + b"".join(rows) + ends
             case "CoreShowChannels":
                 return b"".join(self.listing(action_id))
         return _response(action_id, "Error", Message="Invalid/unknown command")

@@ -222,8 +222,11 @@ class Session:
         try:
             await self._log_in(link)
             await link.answer(link.request("Ping"), self._answer_timeout_s)
-            self._resync.expect(link.request("CoreStatus").id, link.request("CoreShowChannels").id)
+            status, bridges = link.request("CoreStatus"), link.request("BridgeList")
+            self._resync.expect(status.id, link.request("CoreShowChannels").id, bridges.id)
             while True:
+                if self._resync.is_booting:
+                    self._resync.ask_again(link.request("CoreStatus").id)
                 await link.answer(link.request("Ping"), self._answer_timeout_s)
                 await link.idle(self._ping_interval_s)
         except AmiError:

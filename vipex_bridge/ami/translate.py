@@ -235,6 +235,10 @@ def _hung_up(message: Message, at: float) -> ev.HungUp:
     return ev.HungUp(at, snapshot(message), _number(message.get("cause", "")))
 
 
+def _shutdown(message: Message, at: float) -> ev.ServerStopped:
+    return ev.ServerStopped(at)
+
+
 _TABLE: Mapping[str, Callable[[Message, float], ev.CallEvent | None]] = {
     "Newchannel": _new_channel,
     "Newstate": _channel_changed,
@@ -259,4 +263,5 @@ _TABLE: Mapping[str, Callable[[Message, float], ev.CallEvent | None]] = {
     "Hold": _hold,
     "Unhold": _unhold,
     "Hangup": _hung_up,
+    "Shutdown": _shutdown,
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from math import floor
 from typing import Any
 
 from vipex_bridge.calls.numbering import Role
@@ -163,8 +164,9 @@ class CallRecord:
         called_in = [c for c in outside if c.uniqueid in self.linkedids and not c.originated]
         return min(called_in, key=self._age, default=oldest)
 
-    def _age(self, channel: Channel) -> tuple[float, bool]:
-        return (channel.created, channel.uniqueid not in self.linkedids)
+    def _age(self, channel: Channel) -> tuple[int, bool, float]:
+        """Of channels made in the same second, one that others have as their linkedid is the older."""
+        return (floor(channel.created), channel.uniqueid not in self.linkedids, channel.created)
 
     def is_over(self) -> bool:
         """Whether every channel has hung up."""

@@ -129,10 +129,8 @@ class Tracker:
 
     def _on_join(self, stays: CallRecord, goes: CallRecord) -> None:
         """If both had been told of, the younger call's hangup is told (call trees, section 2)."""
-        kind = kind_of(goes)
-        if stays.arrival_told and goes.arrival_told and not goes.hangup_told and kind is not None:
-            at = max(channel.created for channel in goes.channels.values())
-            self._out.append(Notice("hangup", view_of(goes, kind), at))
+        if stays.arrival_told and goes.arrival_told and not goes.hangup_told:
+            self._tell("hangup", goes, max(channel.created for channel in goes.channels.values()))
 
     # -- attempts ---------------------------------------------------------------------------
 
@@ -221,7 +219,7 @@ class Tracker:
             return
         record = self._graph.record_of(event.original.uniqueid)
         for dial in hand_over(record, self._graph.hearing, event):
-            if dial.ringing is not None and dial.end is None:
+            if dial.ringing is not None and dial.end is None and record.channels[dial.dest].up is None:
                 self._tell_ringing(record, dial, event.at)
         self._listen(record, event.at)
 
@@ -246,7 +244,7 @@ class Tracker:
         self._graph.hearing.leave(event.channel.uniqueid)
         self._listen(self._graph.record_of(event.channel.uniqueid), event.at)
 
-    def _listen(self, record: CallRecord, at: float) -> None:
+    def _listen(self, record: CallRecord, at: float, *, quietly: bool = False) -> None:
         """Opens and closes the talks of the call's extensions with the outside party."""
         for channel in list(record.channels.values()):
             if channel.role is not Role.EXTENSION:
@@ -262,7 +260,8 @@ class Tracker:
                 record.talks.append(Talk(channel.uniqueid, at))
                 if channel.uniqueid not in record.answered:
                     record.answered.append(channel.uniqueid)
-                    self._tell("answer", record, at, channel.extension)
+                    if not quietly:
+                        self._tell("answer", record, at, channel.extension)
 
     # -- what the dialplan and the queues say -----------------------------------------------
 
@@ -289,8 +288,9 @@ class Tracker:
     def _hung_up(self, event: ev.HungUp) -> None:
         channel = self._graph.see(event.channel, event.at)
         channel.cause = event.cause
-        self._end(channel, event.at)
-        self._close(self._graph.record_of(event.channel.uniqueid), event.at)
+        if channel.ended is None:
+            self._end(channel, event.at)
+            self._close(self._graph.record_of(event.channel.uniqueid), event.at)
 
     def _end(self, channel: Channel, at: float) -> None:
         record = self._graph.record_of(channel.uniqueid)
@@ -319,23 +319,29 @@ class Tracker:
 
     def _live_channels(self, event: ev.LiveChannels) -> None:
         up = {snapshot.uniqueid for snapshot in event.channels}
+        adopted = {uniqueid for uniqueid in up if not self._graph.knows(uniqueid)}
         self._end_all(event.at, lambda c: c.uniqueid not in up and c.created < event.at)
         for snapshot in event.channels:
-            if not self._graph.knows(snapshot.uniqueid):
-                self._graph.see(snapshot, event.at)
+            channel = self._graph.see(snapshot, event.at)
+            if snapshot.uniqueid in adopted:
                 record = self._graph.record_of(snapshot.uniqueid)
                 record.partial = record.arrival_told = True
+            elif snapshot.state == _UP and channel.up is None:
+                channel.up = event.at
+            elif snapshot.state == _RINGING:
+                self._rings(snapshot.uniqueid, event.at)
+        present = {uniqueid for bridge in event.bridges for uniqueid in bridge.channels}
+        for uniqueid in up - present:
+            self._graph.hearing.leave(uniqueid)
         for bridge in event.bridges:
-            self._live_bridge(bridge, event.at)
-
-    def _live_bridge(self, bridge: ev.LiveBridge, at: float) -> None:
-        present = [uniqueid for uniqueid in bridge.channels if self._graph.knows(uniqueid)]
-        for uniqueid in present:
-            self._graph.hearing.enter(uniqueid, bridge.bridge, bridge.bridge_type, bridge.technology)
-        for other in self._graph.hearing.together(present[0]) if present else ():
-            self._graph.relate(present[0], other)
-        if present:
-            self._listen(self._graph.record_of(present[0]), at)
+            for uniqueid in bridge.channels:
+                kind, technology = bridge.bridge_type, bridge.technology
+                self._graph.hearing.enter(uniqueid, bridge.bridge, kind, technology)
+                for other in self._graph.hearing.together(uniqueid):
+                    self._graph.relate(uniqueid, other)
+        for record in list(self._graph.calls()):
+            # Of a call that began unseen nobody knows since when they talk, or whether it was told.
+            self._listen(record, event.at, quietly=any(uniqueid in adopted for uniqueid in record.channels))
 
     def _server_started(self, event: ev.ServerStarted) -> None:
         self._end_all(event.at, lambda channel: channel.created < event.at)
