@@ -23,9 +23,9 @@ ROUTE = '{"route": {"branch": "vip"}, "agent": {"extension": "251"}}'
 
 CONFIGURATION = """
 node: laboratory
-timezone: Europe/Budapest
+timezone: {zone}
 asterisk:
-  ami: {{host: 127.0.0.1, port: {ports.ami}, username: vipex, secret: {secret}}}
+  ami: {{host: 127.0.0.1, port: {ami_port}, username: vipex, secret: {secret}}}
   agi: {{listen: '127.0.0.1:{ports.agi}', socket: {socket}}}
   cdr: {{source: 'sqlite:///{cdr}', poll: 250ms, settle: 1s}}
   recordings: {{root: {recordings}, wait: 5s}}
@@ -85,13 +85,17 @@ TARIFF = "prefix,connection_fee,per_minute,increment,currency\n36,1.00,5,1/1,HUF
 
 
 class House:
-    """Everything together; a context manager. `on_request` sees each request as it comes."""
+    """Everything together; a context manager. `on_request` sees each request as it comes.
+
+    `ami_port` is where the bridge looks for the AMI, if not at Asterisk's own port.
+    """
 
     def __init__(
         self,
         ports: Ports = DEFAULT_PORTS,
         on_request: Callable[[ReceivedRequest], None] = lambda request: None,
         clients: str = CLIENTS + MORE_CLIENTS,
+        ami_port: int | None = None,
     ) -> None:
         self._open = ExitStack()
         folder = Path(self._open.enter_context(tempfile.TemporaryDirectory(prefix="vipex-house-")))
@@ -102,6 +106,8 @@ class House:
         (folder / "tariff.csv").write_text(TARIFF)
         configuration = (CONFIGURATION + clients).format(
             ports=ports,
+            zone=self.asterisk.time_zone,
+            ami_port=ami_port or ports.ami,
             secret=SECRET,
             folder=folder,
             socket=self.asterisk.agi_socket,

@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 import time
 from dataclasses import dataclass
+from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
@@ -24,9 +25,10 @@ SHIPPED = HERE.parents[1] / "etc" / "asterisk"
 SCRIPTS = HERE.parents[1] / "agi"
 ROOT = Path(os.environ.get("VIPEX_LAB_ROOT", "/var/lib/vipex-lab/asterisk"))
 SECRET = "laboratory"
+TIME_ZONE = "Europe/Budapest"
 
-HOSTS = {"trunk": 2, "200": 20, "221": 21, "251": 51, "252": 52, "1102": 102}
-"""Who is who by the last part of the address: one trunk, five extensions."""
+HOSTS = {"trunk": 2, "trunk2": 3, "200": 20, "221": 21, "251": 51, "252": 52, "1102": 102}
+"""Who is who by the last part of the address: two trunks, five extensions."""
 
 
 class LaboratoryError(RuntimeError):
@@ -64,6 +66,16 @@ DEFAULT_PORTS = Ports(
 """Shifted by VIPEX_LAB_PORT_OFFSET (to 500) and by pytest's worker: laboratories run beside each other."""
 
 
+SECOND_PORTS = Ports(
+    sip=DEFAULT_PORTS.sip + 120,
+    ami=DEFAULT_PORTS.ami + 120,
+    agi=DEFAULT_PORTS.agi + 120,
+    rtp=DEFAULT_PORTS.rtp + 1_200,
+    phones=f"127.{100 + _OFFSET // 256}.{_OFFSET % 256}",
+)
+"""For a second laboratory of the same worker."""
+
+
 class Asterisk:
     """One running Asterisk; a context manager."""
 
@@ -78,6 +90,15 @@ class Asterisk:
         )
         self.folder = self._root / self._base.lstrip("/")
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def time_zone(self) -> str:
+        """Of the times in CDR and CEL."""
+        return (
+            str(Path("/etc/localtime").resolve().relative_to("/usr/share/zoneinfo"))
+            if self._own
+            else TIME_ZONE
+        )
 
     @property
     def cdr_database(self) -> Path:
@@ -109,6 +130,8 @@ class Asterisk:
         for name in ("etc", "run", "log", "spool/monitor", "db/keys", "agi-bin"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         self._write_configuration()
+        if not self._own:
+            self._set_time_zone()
         if not self._own and not (self._root / "proc/self").exists():
             subprocess.run(["mount", "-t", "proc", "proc", str(self._root / "proc")], check=True)
         with (self.folder / "log/console").open("wb") as console:
@@ -118,7 +141,11 @@ class Asterisk:
                 stdout=console,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                env={**os.environ, "VIPEX_AGI_SOCKET": f"{self._base}/run/agi.sock"},
+                env={
+                    **os.environ,
+                    "TZ": f"{self._base}/etc/zone",
+                    "VIPEX_AGI_SOCKET": f"{self._base}/run/agi.sock",
+                },
             )
         (self.folder / "pid").write_text(str(self._process.pid))
         for _ in range(400):
@@ -222,6 +249,13 @@ class Asterisk:
         (etc / "modules.conf").write_text(self._modules_conf(), "utf-8")
         (etc / "pjsip.conf").write_text(_pjsip_conf(self.ports), "utf-8")
 
+    def _set_time_zone(self) -> None:
+        """A bare root has no zone files, and Asterisk goes by /etc/localtime alone."""
+        zone = resources.files("tzdata").joinpath("zoneinfo", TIME_ZONE).read_bytes()
+        new = self._root / f"etc/localtime.{self.ports.sip}"
+        new.write_bytes(zone)
+        new.replace(self._root / "etc/localtime")
+
     def _install_scripts(self) -> None:
         """The scripts as their own docstring says, with pyst2 beside them: the root has no environment."""
         agi_bin = self.folder / "agi-bin"
@@ -278,7 +312,7 @@ def _pjsip_conf(ports: Ports) -> str:
     ]
     for name in HOSTS:
         address = ports.address(name)
-        is_trunk = name == "trunk"
+        is_trunk = name.startswith("trunk")
         own = "context = from-trunk" if is_trunk else (
             f'context = from-internal\ncallerid = "Ext {name}" <{name}>\ncall_group = 1\npickup_group = 1'
         )  # fmt: skip

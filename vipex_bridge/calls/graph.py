@@ -71,6 +71,7 @@ class CallGraph:
                 return self._meet(snapshot, at, created=at)
             # Its beginning was missed; its uniqueid holds the second in which it was made.
             channel = self._meet(snapshot, at, created=min(at, uniqueid_epoch(snapshot.uniqueid) or at))
+            channel.originated = self.numbering.looks_originated(snapshot)
             self.record_of(snapshot.uniqueid).partial = True
             return channel
         record = self._calls[key]

@@ -17,7 +17,10 @@ from vipex_bridge.calls.view import calling_side, outside_dials
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One extension (or, outbound, the far end) that was tried. `ring_s` is real ringing."""
+    """One extension (or, outbound, the far end) that was tried. `ring_s` is real ringing.
+
+    `exten` is '' for a call back that reached no extension.
+    """
 
     exten: str
     channel: str
@@ -69,7 +72,12 @@ def legs_of(record: CallRecord, kind: Kind, call_end: float) -> list[Leg]:
     ]
     told |= {attempt.channel for attempt in own}
     later = [*own, *_came_to_talk(record, told, call_end), *_outside(record, kind, call_end)]
-    return [*first, *(_leg(group) for group in _parallel(later))]
+    since = first[0].chosen.begin if first else 0.0
+    begun = root.created if root is not None else 0.0
+    # What extensions talked before the outside was called, and after it had gone, was theirs alone.
+    shared = [a for a in later if a.begin >= since and (a.begin < call_end or a.begin <= begun)]
+    pickers = {dial.picked_up_by for dial in record.dials}
+    return [*first, *(_leg(group) for group in _parallel(shared, pickers))]
 
 
 def _tries_extension(record: CallRecord, dial: Dial) -> bool:
@@ -150,13 +158,13 @@ def _ring_s(dial: Dial, dest: Channel, answered: float | None, end: float) -> fl
     return max(0.0, min(stops, default=dial.ringing) - max(dial.ringing, _begin(dial)))
 
 
-def _parallel(attempts: list[Attempt]) -> list[list[Attempt]]:
-    """Groups of attempts that rang at the same time, in order."""
+def _parallel(attempts: list[Attempt], pickers: set[str | None]) -> list[list[Attempt]]:
+    """Groups of attempts that rang at the same time, in order; who picks up never rang with them."""
     groups: list[list[Attempt]] = []
     group_end = 0.0
     for attempt in sorted(attempts, key=lambda a: a.begin):
         rang_until = attempt.answered if attempt.answered is not None else attempt.end
-        if groups and attempt.begin < group_end:
+        if groups and attempt.begin < group_end and attempt.channel not in pickers:
             groups[-1].append(attempt)
             group_end = max(group_end, rang_until)
         else:
@@ -178,7 +186,8 @@ def _outbound_leg(record: CallRecord, caller: Channel, call_end: float) -> list[
     tries = [dial for dial in outside_dials(record) if dial.handed_over is None]
     if not tries:
         return []
-    attempts = [_outside_attempt(record, dial, caller.extension, call_end) for dial in tries]
+    exten = caller.extension if caller.role is Role.EXTENSION else ""
+    attempts = [_outside_attempt(record, dial, exten, call_end) for dial in tries]
     chosen = next((attempt for attempt in attempts if attempt.answered is not None), attempts[-1])
     rung_s = sum(attempt.ring_s for attempt in attempts)
     whole = replace(chosen, begin=attempts[0].begin, ring_s=rung_s)

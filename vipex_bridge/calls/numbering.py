@@ -118,6 +118,18 @@ class Numbering:
             return Role.EXTENSION
         return Role.EXTENSION if _INSIDE_CONTEXT.search(context) else Role.OUTSIDE
 
+    def looks_originated(self, channel: ChannelSnapshot) -> bool:
+        """Whether a line whose beginning was missed was rung by Asterisk itself (click to call, call back).
+
+        A caller's line is not rung, and shows who calls or which number was dialled; one that Asterisk rang
+        shows neither, or stands where extensions dial.
+        """
+        if self.role(channel.name, channel.context) is not Role.OUTSIDE:
+            return False
+        is_rung = channel.state in (0, 5)
+        dialled_nothing = channel.exten in ("", "s") or _INSIDE_CONTEXT.search(channel.context) is not None
+        return is_rung or (not channel.caller_number and dialled_nothing)
+
     def extension(self, channel: ChannelSnapshot) -> str:
         """The extension at this channel: its peer's name, or its number where the peer is a device.
 

@@ -30,6 +30,8 @@ class Channel:
     context: str = ""
     account: str = ""
     up: float | None = None
+    up_is_estimate: bool = False
+    """It was found up; since when, nobody saw."""
     ended: float | None = None
     end_is_estimate: bool = False
     cause: int = 0
@@ -64,6 +66,8 @@ class Talk:
     channel: str
     start: float
     end: float | None = None
+    start_is_estimate: bool = False
+    """They were found talking; since when, nobody saw."""
 
 
 @dataclass(slots=True)
@@ -152,7 +156,10 @@ class CallRecord:
         A caller who was put through to extensions that had been talking among themselves is the root:
         until then nobody outside was in their call.
         """
-        people = [c for c in self.channels.values() if c.role in (Role.OUTSIDE, Role.EXTENSION)]
+        somebody = [c for c in self.channels.values() if c.role in (Role.OUTSIDE, Role.EXTENSION)]
+        by_others = {dial.dest for dial in self.dials if dial.caller is not None}
+        # A line that was dialled from within the call did not begin it.
+        people = [c for c in somebody if c.role is Role.EXTENSION or c.uniqueid not in by_others] or somebody
         oldest = min(people, key=self._age, default=None)
         if oldest is None or oldest.role is Role.OUTSIDE:
             return oldest

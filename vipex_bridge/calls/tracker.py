@@ -244,8 +244,11 @@ class Tracker:
         self._graph.hearing.leave(event.channel.uniqueid)
         self._listen(self._graph.record_of(event.channel.uniqueid), event.at)
 
-    def _listen(self, record: CallRecord, at: float, *, quietly: bool = False) -> None:
-        """Opens and closes the talks of the call's extensions with the outside party."""
+    def _listen(self, record: CallRecord, at: float, *, found: bool = False, quietly: bool = False) -> None:
+        """Opens and closes the talks of the call's extensions with the outside party.
+
+        `found`: nobody saw them begin, this is how things stand now. `quietly`: nothing is told.
+        """
         for channel in list(record.channels.values()):
             if channel.role is not Role.EXTENSION:
                 continue
@@ -257,7 +260,7 @@ class Tracker:
             if talk is not None and not talking:
                 talk.end = at
             elif talk is None and talking:
-                record.talks.append(Talk(channel.uniqueid, at))
+                record.talks.append(Talk(channel.uniqueid, at, start_is_estimate=found))
                 if channel.uniqueid not in record.answered:
                     record.answered.append(channel.uniqueid)
                     if not quietly:
@@ -320,14 +323,18 @@ class Tracker:
     def _live_channels(self, event: ev.LiveChannels) -> None:
         up = {snapshot.uniqueid for snapshot in event.channels}
         adopted = {uniqueid for uniqueid in up if not self._graph.knows(uniqueid)}
+        known = {record.key for record in self._graph.calls()}
         self._end_all(event.at, lambda c: c.uniqueid not in up and c.created < event.at)
         for snapshot in event.channels:
             channel = self._graph.see(snapshot, event.at)
+            record = self._graph.record_of(snapshot.uniqueid)
+            if not record.arrival_told and self._graph.numbering.looks_originated(snapshot):
+                channel.originated = True
             if snapshot.uniqueid in adopted:
-                record = self._graph.record_of(snapshot.uniqueid)
-                record.partial = record.arrival_told = True
+                record.partial = True
+                record.arrival_told = record.arrival_told or record.key not in known
             elif snapshot.state == _UP and channel.up is None:
-                channel.up = event.at
+                channel.up, channel.up_is_estimate = event.at, True
             elif snapshot.state == _RINGING:
                 self._rings(snapshot.uniqueid, event.at)
         present = {uniqueid for bridge in event.bridges for uniqueid in bridge.channels}
@@ -341,7 +348,8 @@ class Tracker:
                     self._graph.relate(uniqueid, other)
         for record in list(self._graph.calls()):
             # Of a call that began unseen nobody knows since when they talk, or whether it was told.
-            self._listen(record, event.at, quietly=any(uniqueid in adopted for uniqueid in record.channels))
+            is_adopted = any(uniqueid in adopted for uniqueid in record.channels)
+            self._listen(record, event.at, found=True, quietly=is_adopted)
 
     def _server_started(self, event: ev.ServerStarted) -> None:
         self._end_all(event.at, lambda channel: channel.created < event.at)

@@ -16,7 +16,7 @@ from vipex_bridge.calls.document import CallDocument, CallView, Direction, Kind,
 from vipex_bridge.calls.legs import Attempt, Leg, legs_of
 from vipex_bridge.calls.numbering import Numbering, Role
 from vipex_bridge.calls.record import CallRecord, Noted
-from vipex_bridge.calls.view import calling_side, kind_of, own_queue, view_of
+from vipex_bridge.calls.view import calling_extension, kind_of, own_queue, view_of
 
 CONFERENCE_S = 0.5
 """Two extensions that hear the outside party together for longer than this are in conference."""
@@ -53,10 +53,11 @@ def build(record: CallRecord, numbering: Numbering, rate: Rate) -> CallDocument 
         if p.leg.answered is not None and (numbering.forward_is_answer or p.leg.chosen.forwarded_to is None)
     ]
     answer = min(answers, default=None)
-    own = calling_side(record, root).extension
+    own = calling_extension(record, root)
     owner = _owner(kind, own, placed)
     user = numbering.user(owner)
-    extens = tuple(dict.fromkeys(attempt.exten for p in placed for attempt in p.leg.attempts))
+    tried = (attempt.exten for p in placed for attempt in p.leg.attempts)
+    extens = tuple(dict.fromkeys(exten for exten in tried if exten))
     main = _part(start, end, answer, sum(_ringtime(p) for p in placed), _direction(kind, answer))
     main = replace(
         main,
@@ -64,7 +65,7 @@ def build(record: CallRecord, numbering: Numbering, rate: Rate) -> CallDocument 
         dst=view.dst,
         src_user_id=user.user_id if kind is Kind.OUTBOUND else None,
         dst_user_id=user.user_id if kind is Kind.INBOUND else None,
-        exten=placed[0].leg.chosen.exten if placed else None if kind is Kind.INBOUND else own,
+        exten=(placed[0].leg.chosen.exten or None) if placed else None if kind is Kind.INBOUND else own,
         pincode=record.note("VIPEX_PINCODE") or None if kind is Kind.OUTBOUND else None,
         ivr_digits=view.ivr_digits,
         cc_call=view.cc_call,
@@ -78,12 +79,12 @@ def build(record: CallRecord, numbering: Numbering, rate: Rate) -> CallDocument 
         cost_location=record.note("VIPEX_COST_LOCATION") or user.cost_location,
         custom_field=view.custom_field,
         other_party_number=view.src if kind is Kind.INBOUND else view.dst,
-        last_exten=placed[-1].leg.chosen.exten if placed else main.exten,
+        last_exten=(placed[-1].leg.chosen.exten or None) if placed else main.exten,
         user_number=user.user_number,
         in_queue=any(p.leg.chosen.queue for p in placed) or (not placed and own_queue(record) is not None),
         context=view.context,
         account=view.account,
-        extens=extens or ((own,) if kind is Kind.OUTBOUND else ()),
+        extens=extens or ((own,) if own is not None and kind is Kind.OUTBOUND else ()),
         queues=tuple(dict.fromkeys(visit.queue for visit in record.queue_visits)),
         legs=legs,
         all_legs=all_legs,
@@ -200,7 +201,7 @@ def _part(start: float, end: float, answer: float | None, ringtime: int, directi
         dst_user_id=None,
         exten=None,
         duration=floor(end) - floor(start),
-        billsec=floor(end) - floor(answer) if answer is not None else 0,
+        billsec=max(0, floor(end) - floor(answer)) if answer is not None else 0,
         ringtime=ringtime,
     )
 
@@ -212,10 +213,10 @@ def _ringtime(placed: _Placed, ring_s: float | None = None) -> int:
     return min(round(placed.leg.ring_s if ring_s is None else ring_s), room)
 
 
-def _owner(kind: Kind, root_extension: str, placed: list[_Placed]) -> str | None:
+def _owner(kind: Kind, own: str | None, placed: list[_Placed]) -> str | None:
     """Own side's extension: the caller's outbound, the answering (else last tried) one's inbound."""
     if kind is Kind.OUTBOUND:
-        return root_extension
+        return own
     answering = [p for p in placed if p.leg.answered is not None]
     return (answering or placed)[-1].leg.chosen.exten if placed else None
 
@@ -274,11 +275,11 @@ def _described(
     return replace(
         part,
         src=view.src,
-        src_user_id=user_id if outbound else None,
+        src_user_id=numbering.user(view.src).user_id if outbound else None,
         direction=Direction.OUTBOUND if attempt.forwarded_to is not None else part.direction,
         dst=_dst(view, outbound, index, attempt),
         dst_user_id=None if outbound else user_id,
-        exten=attempt.exten,
+        exten=attempt.exten or None,
         pincode=record.note("VIPEX_PINCODE") or None if outbound else None,
         ivr_digits=_digits(record, place, index),
         cc_call=view.cc_call,

@@ -46,6 +46,12 @@ def calling_side(record: CallRecord, root: Channel) -> Channel:
     return first if first.role is Role.EXTENSION else root
 
 
+def calling_extension(record: CallRecord, root: Channel) -> str | None:
+    """The extension at the calling side; None for a call back that reached none."""
+    side = calling_side(record, root)
+    return side.extension if side.role is Role.EXTENSION else None
+
+
 def own_queue(record: CallRecord) -> str | None:
     """The queue that the caller was in last, None when in none."""
     return record.queue_visits[-1].queue if record.queue_visits else None
@@ -61,7 +67,7 @@ def view_of(record: CallRecord, kind: Kind) -> CallView:
         key=record.key,
         kind=kind,
         start_time=root.created,
-        src=shown_number(root.number) if inbound else calling_side(record, root).extension,
+        src=shown_number(root.number) if inbound else calling_extension(record, root),
         dst=(root.dialled or None) if inbound else outbound_number(record, root),
         ivr_digits=record.note("VIPEX_IVR_DIGITS") or None,
         queue=own_queue(record),

@@ -47,6 +47,63 @@ TREES: dict[str, tuple[list[str], list[tuple[int, str | None, int, int]]]] = {
         ["arrival", "answer 251", "answer 252", "hangup"],
         [(1, "251", 0, 4), (1, "252", 0, 4)],
     ),
+    "c2_voicemail": (["arrival", "ringing 200", "hangup"], []),
+    "d2_queue_ringall": (["arrival", "ringing 221", "ringing 251", "answer 251", "hangup"], []),
+    "d3_queue_ringall_in_vain": (["arrival", "ringing 221", "ringing 251", "hangup"], []),
+    "d4_queue_ringall_given_up": (["arrival", "ringing 221", "ringing 251", "hangup"], []),
+    "d5_queue_member_rejects": (
+        ["arrival", "ringing 221", "ringing 251", "answer 251", "hangup"],
+        [(2, "221", 1, 0), (1, "251", 2, 1)],
+    ),
+    "d6_queue_member_twice": (
+        ["arrival", "ringing 251", "ringing 251", "hangup"],
+        [(2, "251", 2, 0), (2, "251", 1, 0)],
+    ),
+    "d7_queue_second_try": (
+        ["arrival", "ringing 251", "ringing 251", "answer 251", "hangup"],
+        [(2, "251", 2, 0), (1, "251", 1, 1)],
+    ),
+    "g2_pickup_ring_group": (
+        ["arrival", "ringing 200", "ringing 251", "answer 252", "hangup"],
+        [(2, "200", 2, 0), (1, "252", 0, 1)],
+    ),
+    "g3_pickup_queue": (
+        ["arrival", "ringing 251", "answer 252", "hangup"],
+        [(2, "221", 0, 0), (2, "251", 2, 0), (1, "252", 0, 1)],
+    ),
+    "g4_pickup_by_number": (
+        ["arrival", "ringing 200", "answer 251", "hangup"],
+        [(2, "200", 2, 0), (1, "251", 0, 1)],
+    ),
+    "g5_pickup_by_phone": (
+        ["arrival", "ringing 200", "answer 251", "hangup"],
+        [(2, "200", 2, 0), (1, "251", 0, 1)],
+    ),
+    "k3_park_same": (
+        ["arrival", "ringing 251", "answer 251", "answer 251", "hangup"],
+        [(1, "251", 1, 2), (1, "251", 0, 1)],
+    ),
+    "k4_park_timeout": (
+        ["arrival", "ringing 251", "answer 251", "ringing 251", "answer 251", "hangup"],
+        [(1, "251", 1, 2), (1, "251", 2, 1)],
+    ),
+    "k5_park_given_up": (["arrival", "ringing 251", "answer 251", "hangup"], []),
+    "l3_dialplan_forward": (["arrival", "ringing 252", "answer 252", "hangup"], []),
+    "l4_dialplan_forward_mobile": (["arrival", "answer 200", "hangup"], []),
+    "l5_trunk_to_trunk": (["arrival", "hangup"], []),
+    "l6_follow_me": (
+        ["arrival", "ringing 200", "ringing 252", "answer 252", "hangup"],
+        [(2, "200", 2, 0), (1, "252", 2, 2)],
+    ),
+    "l7_follow_me_mobile": (
+        ["arrival", "ringing 221", "answer 221", "hangup"],
+        [(2, "221", 2, 0), (0, "221", 2, 2)],
+    ),
+    "m3_conference_alone": (
+        ["arrival", "answer 251", "answer 252", "hangup"],
+        [(1, "251", 0, 3), (1, "252", 0, 3)],
+    ),
+    "n1_hold": (["arrival", "ringing 251", "answer 251", "hangup"], []),
     "m2_three_way": ([*ANSWERED_251, "answer 252", "hangup"], [(1, "251", 1, 14), (1, "252", 0, 7)]),
 }
 

@@ -64,7 +64,8 @@ def test_increments_that_never_end_a_call_are_refused() -> None:
 
 
 @given(
-    st.lists(st.from_regex(r"[0-9]{1,6}", fullmatch=True), max_size=30), st.from_regex(r"[1-9][0-9]{0,11}")
+    st.lists(st.from_regex(r"[0-9]{1,6}", fullmatch=True), max_size=30),
+    st.from_regex(r"[1-9][0-9]{0,11}", fullmatch=True),
 )
 def test_the_index_finds_what_a_search_through_all_prefixes_finds(prefixes: list[str], number: str) -> None:
     dialled = number.strip()
