@@ -18,8 +18,10 @@ from vipex_bridge.bridge import systemd
 from vipex_bridge.bridge.answering import Answering
 from vipex_bridge.bridge.ending import Ending
 from vipex_bridge.bridge.live import Live
+from vipex_bridge.bridge.logged import ChannelEvents
 from vipex_bridge.bridge.telling import Telling, numbering_of
 from vipex_bridge.calls.tracker import Tracker
+from vipex_bridge.cdr.cel import CelSource
 from vipex_bridge.cdr.poller import Poller
 from vipex_bridge.config.settings import Settings
 from vipex_bridge.deliver.http import Transport
@@ -62,6 +64,7 @@ class Daemon:
             self._telling,
             self._poller(),
             ami_connected=lambda: self._session is not None and self._session.connected,
+            channel_events=self._channel_events(),
             wake=self._deliveries.wake,
         )
         self._live = Live(
@@ -167,6 +170,12 @@ class Daemon:
         if self._settings.cdr is None:
             return None
         return Poller(self._settings.cdr, self._settings.timezone, self._store.cursor())
+
+    def _channel_events(self) -> ChannelEvents:
+        cel = self._settings.cel
+        if cel is None:
+            return ChannelEvents(None)
+        return ChannelEvents(CelSource(cel, self._settings.timezone), cel.poll_s)
 
     def _find_recording(self, name: str) -> Path | None:
         options = self._settings.recordings

@@ -321,7 +321,7 @@ def test_another_source_is_begun_at_its_newest_row(master: MasterDb, tmp_path: P
 def test_a_locked_file_is_said_to_be_and_read_afterwards(
     master: MasterDb, started: Poller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vipex_bridge.cdr.sources.BUSY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("vipex_bridge.cdr.sqlite.BUSY_TIMEOUT_S", 0.05)
     master.write(1)
     with closing(sqlite3.connect(master.path, isolation_level=None)) as holder:
         holder.execute("BEGIN EXCLUSIVE")

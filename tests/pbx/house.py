@@ -28,6 +28,7 @@ asterisk:
   ami: {{host: 127.0.0.1, port: {ami_port}, username: vipex, secret: {secret}}}
   agi: {{listen: '127.0.0.1:{ports.agi}', socket: {socket}}}
   cdr: {{source: 'sqlite:///{cdr}', poll: 250ms, settle: 1s}}
+  cel: {{source: 'sqlite:///{cdr}', poll: 250ms}}
   recordings: {{root: {recordings}, wait: 5s}}
 numbers:
   trunks: ['PJSIP/trunk*']

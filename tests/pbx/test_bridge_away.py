@@ -1,18 +1,130 @@
-"""The bridge killed, stopped or started while real calls go on: each is told, once."""
+"""The bridge killed, stopped or started while calls go on: each is told once, as if it had been there."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from house import House
-from phones import caller, extension, line
-from played import check_arithmetic
+from phones import Phone, caller, extension, line
+from played import check_arithmetic, played, seconds
 from playing import Playing, play
 
 pytestmark = pytest.mark.pbx
 
 CALLER = "3642999425"
+
+STORIES: dict[str, Callable[[], list[Phone]]] = {
+    "answered": lambda: [
+        extension("251").rings(2).answers().waits_for_bye(),
+        caller(CALLER).dials("3642999409").is_answered().talks(2).hangs_up(),
+    ],
+    "missed": lambda: [
+        extension("251").rings().is_cancelled(),
+        caller(CALLER).dials("3642999409").hears_ringing().waits(2).gives_up(),
+    ],
+    "ring group": lambda: [
+        extension("200").rings().is_cancelled(),
+        extension("251").rings(2).answers().waits_for_bye(),
+        caller(CALLER).dials("3642999410").is_answered().talks(2).hangs_up(),
+    ],
+    "queue": lambda: [
+        extension("221").rings(1).refuses(),
+        extension("251").rings(2).answers().waits_for_bye(),
+        caller(CALLER).dials("3642999412").is_answered().waits(5).hangs_up(),
+    ],
+    "blind transfer": lambda: [
+        extension("251").rings(1).answers().waits(2).transfers_to("252"),
+        extension("252").rings(2).answers().talks(2).hangs_up(),
+        caller(CALLER).dials("3642999409").is_answered().waits_for_bye(),
+    ],
+    "attended transfer": lambda: [
+        extension("251").rings(1).answers().waits(2).presses("*2", 0.2).waits(1)
+        .presses("252", 0.2).waits(6).hangs_up(),
+        extension("252").rings(2).answers().waits_for_bye(),
+        caller(CALLER).dials("3642999409").is_answered().waits(15).hangs_up(),
+    ],
+    "pickup": lambda: [
+        extension("200").rings().is_cancelled(),
+        caller(CALLER).dials("3642999411").is_answered().waits_for_bye(),
+        extension("251").after(3).dials("*8").is_answered().talks(2).hangs_up(),
+    ],
+}  # fmt: skip
+
+
+def _content(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """The whole and its parts without what is another in each call: times count from the call's start."""
+    own = ("id", "main_reference_id", "monitor_file_name", "monitor_file", "sub_cdrs", "price")
+    start = {"start_time": document["start_time"]}
+    content = []
+    for part in [document, *document["sub_cdrs"]]:
+        fields = {name: value for name, value in part.items() if name not in own}
+        for name in ("start_time", "answer_time", "hangup_time"):
+            fields[name] = seconds({**start, "moment": part[name]}, "moment")
+        content.append({**fields, "is_recorded": part["monitor_file"] is not None})
+    return content
+
+
+@pytest.fixture(scope="module")
+def told(house: House) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+    """Each story played twice: with the bridge there, and with the bridge stopped all the while."""
+    there = [played(house, phones()).document for phones in STORIES.values()]
+    before = len(house.receiver.requests_received())
+    house.bridge.stop()
+    for phones in STORIES.values():
+        play(house.asterisk, phones())
+    house.bridge.start()
+    away = sorted(house.documents(len(STORIES), before, timeout_s=60), key=lambda d: str(d["start_time"]))
+    assert len(away) == len(STORIES)
+    assert house.received("/events", before) == []
+    return dict(zip(STORIES, zip(there, away, strict=True), strict=True))
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_a_call_without_the_bridge_is_told_as_with_it(
+    told: dict[str, tuple[dict[str, Any], dict[str, Any]]], story: str
+) -> None:
+    there, away = told[story]
+    check_arithmetic(away)
+    assert _content(away) == _content(there)
+
+
+def test_what_happened_after_the_bridge_was_killed_is_told_from_what_asterisk_logged(house: House) -> None:
+    before, mark = len(house.receiver.requests_received()), house.bridge.mark()
+    playing = Playing(house.asterisk, STORIES["blind transfer"]())
+    house.bridge.wait_for("call.notice", after=mark, notice="answer")
+    house.bridge.kill()
+    playing.finish()
+    house.bridge.start()
+    [document] = house.documents(1, before)
+    check_arithmetic(document)
+    parts = [(p["direction"], p["exten"], p["ringtime"], p["billsec"]) for p in document["sub_cdrs"]]
+    assert parts == [(1, "251", 1, 2), (1, "252", 2, 2)]
+    assert document["src"] == CALLER
+
+
+def test_a_bridge_started_in_mid_call_tells_it_from_its_beginning(house: House) -> None:
+    before = len(house.receiver.requests_received())
+    house.bridge.stop()
+    playing = Playing(
+        house.asterisk,
+        [
+            extension("221").rings(1).refuses(),
+            extension("251").rings(1).answers().waits_for_bye(),
+            caller(CALLER).dials("3642999412").is_answered().waits(8).hangs_up(),
+        ],
+    )
+    deadline = time.monotonic() + 10
+    while "2 active channels" not in house.asterisk.cli("core show channels count"):
+        assert time.monotonic() < deadline, "251 is not rung"
+    house.bridge.start()
+    playing.finish()
+    [document] = house.documents(1, before)
+    check_arithmetic(document)
+    assert (document["dst"], document["cc_call"], document["duration"]) == ("3642999412", 18, 8)
+    assert [(p["direction"], p["exten"]) for p in document["sub_cdrs"]] == [(2, "221"), (1, "251")]
 
 
 def test_a_bridge_killed_during_a_call_tells_it_afterwards(house: House) -> None:

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 import structlog
 
 from vipex_bridge import recordings
+from vipex_bridge.bridge.logged import ASKED_A_ROUND, ChannelEvents, Logged
 from vipex_bridge.bridge.telling import Telling, fresh_token, numbering_of, tariff_of
-from vipex_bridge.calls import testimony
+from vipex_bridge.calls import cel, testimony
 from vipex_bridge.calls.completion import Signs, is_complete
 from vipex_bridge.calls.document import CallDocument, to_json
 from vipex_bridge.calls.record import CallRecord
@@ -44,6 +45,23 @@ class Pending:
     complete_at: float | None = None
     not_before: float = 0.0
     files: dict[str, recordings.FileState] = field(default_factory=dict)
+    logged: Logged = field(default_factory=Logged)
+
+    def names(self) -> list[str]:
+        """Every linkedid and uniqueid by which the call is known."""
+        own = self.record.keys() if self.record is not None else []
+        return list(dict.fromkeys([*own, *testimony.keys(self.rows), *cel.keys(self.logged.rows)]))
+
+    def span(self) -> tuple[float, float]:
+        """From when to when the call is known to have been on, epoch seconds."""
+        channels = self.record.channels.values() if self.record is not None else ()
+        moments = [m for channel in channels for m in (channel.created, channel.ended) if m is not None]
+        moments += [m for row in self.rows for m in (row.start, row.end) if m is not None]
+        return min(moments), max(moments)
+
+    def was_missed(self) -> bool:
+        """Whether AMI did not see all of it."""
+        return self.record is None or self.record.partial
 
 
 class Ending:
@@ -58,6 +76,7 @@ class Ending:
         poller: Poller | None,
         *,
         ami_connected: Callable[[], bool],
+        channel_events: ChannelEvents | None = None,
         wake: Callable[[str], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -65,6 +84,7 @@ class Ending:
         self._store = store
         self._telling = telling
         self._poller = poller
+        self._channel_events = channel_events if channel_events is not None else ChannelEvents(None)
         self._ami_connected = ami_connected
         self._wake = wake
         self._clock = clock
@@ -118,6 +138,10 @@ class Ending:
             self._source_is_well = False
         except BridgeError as error:
             log.error("cdr.rows_not_kept", error=str(error))
+        try:
+            await self._ask_cel()
+        except BridgeError as error:
+            log.error("cel.rows_not_kept", error=str(error))
         for pending in [p for p in self._pending.values() if self._is_complete(p)]:
             try:
                 document = self._document(pending)
@@ -172,8 +196,46 @@ class Ending:
             log.warning("cdr.late_row", call=call_id, rows=len(group))
             return
         pending = self._pending.setdefault(call_id, Pending(call_id))
-        pending.rows = group
+        new_keys = {row.key for row in group}
+        pending.rows = [*(row for row in pending.rows if row.key not in new_keys), *group]
         pending.last_row_at = now
+        pending.logged.ask_again()
+
+    # -- channel event logging --------------------------------------------------------------
+
+    async def _ask_cel(self) -> None:
+        """Has CEL complete the calls that AMI did not see whole and that may be over."""
+        asking = [
+            pending
+            for pending in self._pending.values()
+            if pending.was_missed()
+            and (pending.rows or (pending.record is not None and pending.ended_at is not None))
+            and self._channel_events.is_due(pending.logged)
+            and not self._is_up(pending)
+        ]
+        for pending in asking[:ASKED_A_ROUND]:
+            if pending.call_id not in self._pending:
+                continue
+            keys = pending.names()
+            if not await self._channel_events.ask(pending.logged, keys, *pending.span()):
+                return
+            if not set(pending.names()) <= set(keys):
+                await self._join(pending)
+
+    async def _join(self, pending: Pending) -> None:
+        """CEL says what the call is called besides: what is pending under these names is the same call."""
+        keys = set(pending.names())
+        parts = [p for p in self._pending.values() if p is pending or keys.intersection(p.names())]
+        told = next((p.record.key for p in parts if p.record is not None and p.record.arrival_told), None)
+        names = list(dict.fromkeys(key for part in parts for key in part.names()))
+        call_id = await asyncio.to_thread(self._identify, names, min(p.span()[0] for p in parts), told)
+        for part in parts:
+            self._pending.pop(part.call_id, None)
+        self._pending[call_id] = _joined(call_id, parts)
+
+    def _identify(self, keys: list[str], started_at: float, keeps: str | None) -> int:
+        with self._store.write(self._clock()) as writer:
+            return writer.identify(keys, started_at, keeps)
 
     # -- telling ----------------------------------------------------------------------------
 
@@ -181,21 +243,35 @@ class Ending:
         if self._clock() < pending.not_before:
             return False
         cdr = self._settings.cdr
-        signs = Signs(live=self._is_live(pending), ended_at=pending.ended_at, last_row_at=pending.last_row_at)
+        if pending.was_missed() and self._channel_events.is_awaited(pending.logged):
+            return False
+        signs = Signs(
+            live=self._is_live(pending),
+            ended_at=pending.ended_at,
+            last_row_at=pending.last_row_at,
+            logged_end_at=pending.logged.over_at,
+        )
         settle_s = cdr.settle_s if cdr is not None else 3.0
         return is_complete(signs, self._clock(), settle_s=settle_s, has_cdr=self._poller is not None)
 
     def _is_live(self, pending: Pending) -> bool:
+        if self._ami_connected():
+            return self._is_up(pending)
+        return pending.ended_at is None and pending.logged.is_on(self._clock())
+
+    def _is_up(self, pending: Pending) -> bool:
+        """Whether AMI has channels of the call up."""
         if not self._ami_connected():
             return False
-        keys = testimony.keys(pending.rows)
-        if pending.record is not None:
-            keys.append(pending.record.key)
-        records = [self._tracker.call(key) for key in keys]
+        records = [self._tracker.call(key) for key in pending.names()]
         return any(record is not None and not record.is_over() for record in records)
 
     def _document(self, pending: Pending) -> CallDocument | None:
-        record = pending.record
+        record, logged = pending.record, None
+        if pending.was_missed() and pending.logged.rows:
+            logged = cel.record_of(pending.logged.rows, pending.rows, self._numbering)
+        if logged is not None:
+            record = testimony.merged(record, logged) if record is not None else logged
         if record is None:
             record = testimony.from_rows(pending.rows, self._numbering)
         else:
@@ -220,8 +296,10 @@ class Ending:
     async def _tell(self, pending: Pending, document: CallDocument | None) -> None:
         await asyncio.to_thread(self._commit, pending, document)
         self._pending.pop(pending.call_id, None)
-        if pending.record is not None:
-            self._tracker.forget(pending.record.key)
+        for name in pending.names():
+            record = self._tracker.call(name)
+            if record is not None:
+                self._tracker.forget(record.key)
 
     def _commit(self, pending: Pending, document: CallDocument | None) -> None:
         now = self._clock()
@@ -264,3 +342,24 @@ class Ending:
                 log.warning("recording.left_out", call=call_id, recording=path, reason=reason)
                 document = without_recording(document, path)
         return document
+
+
+def _joined(call_id: int, parts: list[Pending]) -> Pending:
+    """Calls that turned out to be one, oldest first; over when all of them are."""
+    parts = sorted(parts, key=lambda part: part.span()[0])
+    records = [part.record for part in parts if part.record is not None]
+    record = CallRecord.from_dict(records[0].to_dict()) if records else None
+    for other in records[1:]:
+        if record is not None:
+            record.absorb(other)
+    latest = [part.last_row_at for part in parts if part.last_row_at is not None]
+    ended = [part.ended_at for part in parts if part.record is not None]
+    rows = {row.key: row for part in parts for row in part.rows}
+    return Pending(
+        call_id,
+        record=record,
+        ended_at=max((at for at in ended if at is not None), default=None) if None not in ended else None,
+        last_row_at=max(latest, default=None),
+        rows=list(rows.values()),
+        logged=next(part.logged for part in parts if part.logged.rows),
+    )

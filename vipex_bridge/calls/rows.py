@@ -1,4 +1,4 @@
-"""A row of Asterisk's call detail records, as every source gives it."""
+"""Rows of Asterisk's call detail records and of its channel event logging, as every source gives them."""
 
 from __future__ import annotations
 
@@ -53,3 +53,27 @@ class CdrRow:
     def key(self) -> tuple[str, int | None, str, float | None]:
         """What tells this row from any other: `sequence` restarts with Asterisk, so not alone."""
         return (self.uniqueid, self.sequence, self.dstchannel, self.start)
+
+
+@dataclass(frozen=True, slots=True)
+class CelRow:
+    """One row of channel event logging: something that happened to `channel` at `at` (epoch seconds, UTC).
+
+    `event` is Asterisk's name of it, such as CHAN_START or BRIDGE_ENTER (Asterisk's CEL specification).
+    `extra` is the JSON text that some events bring. `number` is the row's place in its source: it tells
+    rows of the same instant apart.
+    """
+
+    event: str
+    at: float
+    uniqueid: str
+    linkedid: str
+    channel: str
+    caller_number: str = ""
+    context: str = ""
+    exten: str = ""
+    app: str = ""
+    app_data: str = ""
+    account: str = ""
+    extra: str = ""
+    number: int = 0

@@ -1,4 +1,6 @@
-"""What CDR rows testify, added to a record: all of it when AMI was away, else the accounting fields.
+"""Several testimonies made one: what AMI saw, what CEL logged, what CDR rows add.
+
+AMI wins over CEL, CEL over the CDR. Of a call seen whole, rows add the accounting fields alone.
 
 The CDR's own answer and ring times are wrong behind an IVR or a queue, and it has no ring start
 (Asterisk's CDR specification: a row's `answer` is when party A's channel came up), so a live
@@ -8,6 +10,7 @@ observation always wins; without one, the times given here are the nearest that 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from vipex_bridge.calls.events import ChannelSnapshot
 from vipex_bridge.calls.numbering import Numbering, Role
@@ -79,6 +82,73 @@ def add_rows(record: CallRecord, rows: Sequence[CdrRow], numbering: Numbering) -
         if record.partial and row.dstchannel:
             _add_attempt(record, row, numbering)
     _add_notes(record, ordered)
+
+
+def merged(seen: CallRecord, logged: CallRecord) -> CallRecord:
+    """One record of what AMI saw of a call and of what CEL logged of it; both stay as they are.
+
+    AMI saw only a part; what it saw is exact, its ringing above all. CEL has the rest.
+    """
+    both = CallRecord.from_dict(seen.to_dict())
+    both.linkedids += [linkedid for linkedid in logged.linkedids if linkedid not in both.linkedids]
+    for uniqueid, channel in logged.channels.items():
+        own = both.channels.get(uniqueid)
+        both.channels[uniqueid] = replace(channel) if own is None else _whole_channel(own, channel)
+    both.dials = _whole_dials(both.dials, logged.dials)
+    logged_talkers = {talk.channel for talk in logged.talks}
+    talks = [talk for talk in both.talks if talk.channel not in logged_talkers]
+    both.talks = sorted([*talks, *map(replace, logged.talks)], key=lambda talk: (talk.start, talk.channel))
+    both.queue_visits = list(map(replace, logged.queue_visits)) or both.queue_visits
+    both.parkings = list(map(replace, logged.parkings)) or both.parkings
+    both.transfers = list(map(replace, logged.transfers)) or both.transfers
+    both.partial = logged.partial
+    return both
+
+
+def _whole_channel(seen: Channel, logged: Channel) -> Channel:
+    """What AMI saw of the channel, completed: a time that it only came to know later is CEL's."""
+    knows_end = seen.ended is not None and not seen.end_is_estimate
+    knows_start = seen.seen_from_start or not logged.seen_from_start
+    ups = [up for up in (seen.up, logged.up) if up is not None]
+    return replace(
+        seen,
+        created=seen.created if knows_start else logged.created,
+        dialled=seen.dialled if knows_start else logged.dialled,
+        context=seen.context if knows_start else logged.context,
+        account=seen.account if knows_start else logged.account,
+        number=seen.number or logged.number,
+        seen_from_start=seen.seen_from_start or logged.seen_from_start,
+        originated=seen.originated or logged.originated,
+        up=min(ups, default=None),
+        ended=seen.ended if knows_end or logged.ended is None else logged.ended,
+        end_is_estimate=seen.end_is_estimate and logged.ended is None,
+        cause=seen.cause or logged.cause,
+    )
+
+
+def _whole_dials(seen: list[Dial], logged: list[Dial]) -> list[Dial]:
+    """The attempts of both, each once: a channel is dialled once in its life."""
+    by_dest = {dial.dest: dial for dial in seen}
+    whole = [_whole_dial(by_dest.pop(dial.dest, None), dial) for dial in logged]
+    return sorted([*whole, *by_dest.values()], key=lambda dial: (dial.begin, dial.dest))
+
+
+def _whole_dial(seen: Dial | None, logged: Dial) -> Dial:
+    if seen is None:
+        return replace(logged)
+    return replace(
+        logged,
+        caller=logged.caller if seen.caller is None else seen.caller,
+        begin=min(seen.begin, logged.begin),
+        dial_string=seen.dial_string or logged.dial_string,
+        ringing=logged.ringing if seen.ringing is None else seen.ringing,
+        end=seen.end if seen.status else logged.end,
+        status=seen.status or logged.status,
+        queue=seen.queue or logged.queue,
+        picked_up_by=seen.picked_up_by or logged.picked_up_by,
+        handed_over=logged.handed_over if seen.handed_over is None else seen.handed_over,
+        handed_by=seen.handed_by or logged.handed_by,
+    )
 
 
 def _order(row: CdrRow) -> tuple[float, float, int, str]:
@@ -170,14 +240,22 @@ def _complete_attempt(record: CallRecord, dial: Dial, dest: Channel, row: CdrRow
         return
     # Behind an IVR the row's answer is its start: the phone cannot have been picked up before it rang.
     answered = max(row.answer, dial.ringing if dial.ringing is not None else dial.begin)
+    if dest.up is not None and row.answer == row.start:
+        answered = dest.up
     dial.status, dial.end = "ANSWER", answered
     _add_answer(record, dest, answered, row)
 
 
 def _add_answer(record: CallRecord, dest: Channel, answered: float, row: CdrRow) -> None:
-    dest.up = dest.up if dest.up is not None else answered
-    if dest.role is Role.EXTENSION and not any(t.channel == dest.uniqueid for t in record.talks):
+    if dest.up is None or dest.up_is_estimate:
+        dest.up, dest.up_is_estimate = answered, False
+    if dest.role is not Role.EXTENSION:
+        return
+    talk = next((talk for talk in record.talks if talk.channel == dest.uniqueid), None)
+    if talk is None:
         record.talks.append(Talk(dest.uniqueid, answered, _end(row)))
+    elif talk.start_is_estimate:
+        talk.start, talk.start_is_estimate = min(answered, talk.start), False
 
 
 def _add_notes(record: CallRecord, rows: Sequence[CdrRow]) -> None:

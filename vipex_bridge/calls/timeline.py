@@ -25,6 +25,7 @@ def timeline(record: CallRecord) -> list[tuple[float, str]]:
         lines.append((talk.start, f"{who} talks with the outside party"))
         if talk.end is not None:
             lines.append((talk.end, f"{who} stops talking with the outside party"))
+    lines += _moves(record)
     for visit in record.queue_visits:
         lines.append((visit.joined, f"enters queue {visit.queue}"))
         if visit.left is not None:
@@ -35,6 +36,26 @@ def timeline(record: CallRecord) -> list[tuple[float, str]]:
     return sorted(lines, key=lambda line: line[0])
 
 
+def _moves(record: CallRecord) -> list[tuple[float, str]]:
+    """Transfers, parking, hold."""
+    lines = []
+    for transfer in record.transfers:
+        how = "sends the other party on to" if transfer.kind == "blind" else "joins the other party with"
+        lines.append((transfer.at, f"extension {transfer.by} {how} {transfer.to} ({transfer.kind} transfer)"))
+    for parking in record.parkings:
+        lines.append((parking.start, f"{_named(record, parking.channel)} is parked in {parking.space}"))
+        if parking.end is not None and parking.retriever is not None:
+            who = _named(record, parking.retriever)
+            lines.append((parking.end, f"{who} takes the call out of {parking.space}"))
+        elif parking.end is not None:
+            lines.append((parking.end, f"the parking in {parking.space} ends, nobody took the call"))
+    for hold in record.holds:
+        lines.append((hold.start, f"{_named(record, hold.channel)} puts the other party on hold"))
+        if hold.end is not None:
+            lines.append((hold.end, f"{_named(record, hold.channel)} ends the hold"))
+    return lines
+
+
 def _dial_lines(record: CallRecord, dial: Dial) -> list[tuple[float, str]]:
     dest = record.channels.get(dial.dest)
     if dest is None or dest.role is Role.LOCAL:
@@ -43,9 +64,16 @@ def _dial_lines(record: CallRecord, dial: Dial) -> list[tuple[float, str]]:
     lines = [(dial.begin, f"{_who(dest)} is dialled{through}")]
     if dial.ringing is not None:
         lines.append((dial.ringing, f"{_who(dest)} rings"))
+    if dial.picked_up_by is not None and dial.end is not None:
+        lines.append((dial.end, f"{_named(record, dial.picked_up_by)} picks up the call that rang there"))
     if dial.end is not None and dial.status:
         lines.append((dial.end, f"the attempt at {_who(dest)} ends: {dial.status}"))
     return lines
+
+
+def _named(record: CallRecord, uniqueid: str) -> str:
+    channel = record.channels.get(uniqueid)
+    return _who(channel) if channel is not None else f"channel {uniqueid}"
 
 
 def _who(channel: Channel) -> str:

@@ -7,41 +7,23 @@ only, in short pieces.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import structlog
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Integer,
-    Select,
-    column,
-    create_engine,
-    literal_column,
-    select,
-)
-from sqlalchemy import table as table_clause
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
-from sqlalchemy.pool import NullPool
-from sqlalchemy.sql.elements import quoted_name
+from sqlalchemy import Connection
 
 from vipex_bridge.calls.rows import CdrRow
 from vipex_bridge.cdr.columns import to_row
+from vipex_bridge.cdr.sqlite import NothingYet, SqliteTable, path_of, rowid
 from vipex_bridge.cdr.watermark import OVERLAP, Watermark, from_json
 from vipex_bridge.config.settings import Cdr
 from vipex_bridge.errors import SourceError
 
 log = structlog.get_logger()
 
-BUSY_TIMEOUT_S = 2.0
 _REPLAY_ROWS = 1000
 
 _REQUIRED = ("uniqueid", "channel")
@@ -62,9 +44,6 @@ _WITHOUT = {
 
 Cursor = dict[str, Any]
 """How far a source has been read, as JSON-able values; `source` in it names the source it belongs to."""
-
-_rowid: ColumnElement[int] = literal_column("rowid", Integer)
-"""Unquoted on purpose: SQLite takes a quoted name that it does not know for a text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,38 +92,28 @@ def open_source(cdr: Cdr, timezone: ZoneInfo) -> Source:
 
     Raises SourceError for a kind of source that is not supported.
     """
-    try:
-        url = make_url(cdr.source.reveal())
-    except ArgumentError:
-        raise SourceError("asterisk.cdr.source is no URL: write sqlite:////path/to/master.db") from None
-    if url.get_backend_name() != "sqlite" or not url.database:
-        raise SourceError(
-            f"CDR sources of the kind {url.get_backend_name()} are not supported yet: "
-            "use sqlite:////path/to/master.db"
-        )
-    return SqliteSource(Path(url.database), cdr, timezone)
+    return SqliteSource(cdr, timezone)
 
 
 class SqliteSource:
     """A SQLite file as `cdr_sqlite3_custom` writes it: a `Source`."""
 
-    def __init__(self, path: Path, cdr: Cdr, timezone: ZoneInfo) -> None:
-        self._path = path
-        self._cdr = cdr
+    def __init__(self, cdr: Cdr, timezone: ZoneInfo) -> None:
+        self._table = SqliteTable(path_of(cdr, "cdr"), cdr, "cdr")
+        self._time_format = cdr.time_format
         self._timezone = timezone
-        self._engine = create_engine("sqlite://", creator=self._connect, poolclass=NullPool)
 
     @property
     def name(self) -> str:
         """The file and the table."""
-        return f"sqlite:{self._path}#{self._cdr.table}"
+        return self._table.name
 
     def check(self) -> list[str]:
         """One line for each column that the table lacks."""
-        with self._open() as connection:
+        with self._table.open() as connection:
             have = self._columns(connection)
         return [
-            f"CDR source {self._path} has no column {ours}: {effect}"
+            f"CDR source {self._table.path} has no column {ours}: {effect}"
             for ours, effect in _WITHOUT.items()
             if ours not in have
         ]
@@ -152,16 +121,16 @@ class SqliteSource:
     def newest(self) -> Cursor:
         """The cursor behind the newest row."""
         try:
-            with self._open() as connection:
+            with self._table.open() as connection:
                 records = self._read(connection, self._columns(connection), newest=True)
-        except _NothingYet:
+        except NothingYet:
             return self._cursor(Watermark())
         return self._cursor(self._behind(Watermark().advanced(record.id for record in records), records))
 
     def after(self, cursor: Cursor, limit: int) -> Batch:
         """The rows behind the cursor, in order of their ids."""
         watermark = from_json(cursor)
-        with self._open() as connection:
+        with self._table.open() as connection:
             have = self._columns(connection)
             records = self._read(connection, have, low=watermark.low(), limit=limit + OVERLAP)
             restarted = watermark.restarted({record.id: record.mark for record in records})
@@ -183,7 +152,7 @@ class SqliteSource:
         """The rows of that time in order of their ids; the impossible ones are logged."""
         low = 0
         while True:
-            with self._open() as connection:
+            with self._table.open() as connection:
                 records = self._read(connection, self._columns(connection), low=low, limit=_REPLAY_ROWS)
             for record in records:
                 row = self._row(record)
@@ -197,73 +166,11 @@ class SqliteSource:
 
     # -- reading ----------------------------------------------------------------------------
 
-    def _connect(self) -> sqlite3.Connection:
-        address = f"file:{quote(str(self._path))}?mode=ro"
-        connection = sqlite3.connect(address, uri=True, timeout=BUSY_TIMEOUT_S)
-        # A caller's name need not be UTF-8; one such row must not hold up all that follow.
-        connection.text_factory = lambda data: data.decode("utf-8", "replace")
-        return connection
-
-    @contextmanager
-    def _open(self) -> Iterator[Connection]:
-        try:
-            if not self._path.exists():
-                raise _NothingYet(
-                    f"CDR source {self._path} does not exist (yet): "
-                    "load cdr_sqlite3_custom in Asterisk, or correct asterisk.cdr.source"
-                )
-            with self._engine.connect() as connection:
-                yield connection
-        except DBAPIError as error:
-            raise self._told(error) from None
-        except OSError as error:
-            raise SourceError(
-                f"CDR source {self._path} cannot be reached ({error.strerror}): let the bridge's user read it"
-            ) from None
-
-    def _told(self, error: DBAPIError) -> SourceError:
-        """The error in the operator's words."""
-        name = getattr(error.orig, "sqlite_errorname", "")
-        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-            return SourceError(
-                f"CDR source {self._path} has been locked for more than {BUSY_TIMEOUT_S:g} s: "
-                "find the program that holds it; Asterisk loses rows meanwhile"
-            )
-        if "no such table" in str(error.orig):
-            return _NothingYet(
-                f"CDR source {self._path} has no table {self._cdr.table} (yet): "
-                "correct asterisk.cdr.table, or cdr_sqlite3_custom.conf"
-            )
-        if "no such column: rowid" in str(error.orig):
-            return self._no_rowids()
-        if name.startswith("SQLITE_CANTOPEN"):
-            return SourceError(
-                f"CDR source {self._path} cannot be opened: let the bridge's user read it and its folder"
-            )
-        return SourceError(
-            f"CDR source {self._path} cannot be read ({error.orig}): see that it is a sound SQLite database"
-        )
-
-    def _no_rowids(self) -> SourceError:
-        return SourceError(
-            f"CDR source {self._path}: {self._cdr.table} gives its rows no ids: "
-            "name an ordinary table in asterisk.cdr.table"
-        )
-
     def _columns(self, connection: Connection) -> dict[str, str]:
         """Our name -> theirs, of the columns that the table has now."""
-        everything: Select[Any] = select(literal_column("*")).select_from(self._table()).limit(0)
-        have = {name.lower(): name for name in connection.execute(everything).keys()}  # noqa: SIM118
-        found = {
-            ours: have[theirs.lower()] for ours, theirs in self._cdr.columns.items() if theirs.lower() in have
-        }
-        for ours in [*_REQUIRED, *(() if "end" in found else ("start",))]:
-            if ours not in found:
-                theirs = self._cdr.columns.get(ours, ours)
-                raise SourceError(
-                    f"CDR source {self._path}: table {self._cdr.table} has no column {theirs}, which the "
-                    f"bridge cannot do without: add it, or say in asterisk.cdr.columns what {ours} is called"
-                )
+        found = self._table.columns(connection, _REQUIRED)
+        if "end" not in found:
+            self._table.require(found, ("start",))
         return found
 
     def _read(
@@ -276,24 +183,20 @@ class SqliteSource:
         newest: bool = False,
     ) -> list[_Record]:
         """Rows above the id `low` in order of id, `limit` at most; or the newest ones."""
-        columns: list[ColumnElement[Any]] = [column(quoted_name(theirs, True)) for theirs in have.values()]
-        query = select(_rowid, *columns).select_from(self._table()).limit(limit)
+        query = self._table.select(have).limit(limit)
         if newest:
-            found: Sequence[Any] = connection.execute(query.order_by(_rowid.desc())).all()[::-1]
+            found: Sequence[Any] = connection.execute(query.order_by(rowid.desc())).all()[::-1]
         else:
-            found = connection.execute(query.where(_rowid > low).order_by(_rowid)).all()
+            found = connection.execute(query.where(rowid > low).order_by(rowid)).all()
         if found and found[0][0] is None:
-            raise self._no_rowids()
+            raise self._table.no_rowids()
         return [_Record(row[0], dict(zip(have, row[1:], strict=True))) for row in found]
-
-    def _table(self) -> Any:
-        return table_clause(quoted_name(self._cdr.table, True))
 
     # -- records ----------------------------------------------------------------------------
 
     def _row(self, record: _Record) -> CdrRow | BadRow:
         try:
-            return to_row(record.values, self._timezone, self._cdr.time_format)
+            return to_row(record.values, self._timezone, self._time_format)
         except SourceError as error:
             return BadRow(str(record.values.get("uniqueid") or ""), str(error))
 
@@ -307,10 +210,6 @@ class SqliteSource:
 
     def _cursor(self, watermark: Watermark) -> Cursor:
         return {"source": self.name, **watermark.as_json()}
-
-
-class _NothingYet(SourceError):
-    """The file or the table is not there: nothing of the past can be in it."""
 
 
 @dataclass(frozen=True, slots=True)

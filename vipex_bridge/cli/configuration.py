@@ -41,8 +41,6 @@ def not_used_yet(settings: Settings) -> list[str]:
     notes = []
     if settings.http is not None:
         notes.append("http: this version has no web server yet; nothing listens")
-    if settings.cel is not None:
-        notes.append("asterisk.cel: this version does not read CEL yet")
     if signed:
         notes.append(f"signing_secret: this version does not sign yet; unsigned: {', '.join(sorted(signed))}")
     return notes

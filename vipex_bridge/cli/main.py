@@ -16,8 +16,11 @@ COMMANDS = {
     "render": "print the request a client would send",
     "try": "send it, and print the answer",
     "calls": "recent calls, or one call as JSON and as a time line",
+    "explain": "why a call was told as it was",
     "deliveries": "the delivery log",
     "resend": "send deliveries again",
+    "replay": "build calls again from the CDR source and queue them again",
+    "simulate": "the requests that a recorded AMI stream would make",
     "receive": "a receiving server that shows each request",
     "demo": "real calls on this machine, from Asterisk to a receiving server",
 }

@@ -1,0 +1,71 @@
+"""`replay --since T`: builds calls again from the CDR source and queues them again."""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from vipex_bridge.bridge.replaying import LogOf, replay
+from vipex_bridge.calls import testimony
+from vipex_bridge.calls.rows import CdrRow
+from vipex_bridge.cdr.cel import CelSource
+from vipex_bridge.cdr.sources import open_source
+from vipex_bridge.cli.configuration import client_of, load_checked
+from vipex_bridge.cli.opened import local, moment, opened
+from vipex_bridge.config.settings import Client, Settings
+from vipex_bridge.errors import BridgeError
+
+MARGIN_S = 86_400.0
+"""Rows this far outside the time asked for are looked at, so that a call on its edge is whole."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """From when to when, and for whom."""
+    parser.add_argument("--since", metavar="T", required=True, help="2026-11-23 14:05, or 2h ago")
+    parser.add_argument("--until", metavar="T", help="the latest beginning of a call (default: now)")
+    parser.add_argument("--client", metavar="NAME", help="for this call_end client alone")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prints a line for each call, and the sum; a running bridge sends them within seconds."""
+    settings = load_checked(arguments.config)
+    client = _client(settings, arguments.client)
+    if settings.cdr is None:
+        raise BridgeError("there is nothing to build calls from: `asterisk.cdr` is not configured")
+    now = time.time()
+    since = moment(arguments.since, now, settings.timezone)
+    until = moment(arguments.until, now, settings.timezone) if arguments.until else now
+    source = open_source(settings.cdr, settings.timezone)
+    groups = _calls(list(source.since(since - MARGIN_S, until + MARGIN_S)), since, until)
+    calls = queued = 0
+    with opened(settings) as store:
+        for replayed in replay(settings, store, groups, _log_of(settings), client, now):
+            where = ", ".join(replayed.clients) or replayed.why_not or "no client wants it"
+            print(
+                f"{replayed.call_id:>8}  {local(replayed.started_at, settings.timezone)}  "
+                f"{replayed.src or '-'} -> {replayed.dst or '-'}: {where}"
+            )
+            calls += bool(replayed.clients)
+            queued += len(replayed.clients)
+    print(f"{calls} of {len(groups)} calls queued again, {queued} deliveries")
+    return 0
+
+
+def _client(settings: Settings, name: str | None) -> Client | None:
+    if name is None:
+        return None
+    client = client_of(settings, name)
+    if client.kind != "call_end":
+        raise BridgeError(f"{name} is a {client.kind} client: only call_end clients are told finished calls")
+    return client
+
+
+def _calls(rows: list[CdrRow], since: float, until: float) -> list[list[CdrRow]]:
+    """The calls that began in that time."""
+    return [group for group in testimony.groups(rows) if since <= (group[0].start or 0.0) <= until]
+
+
+def _log_of(settings: Settings) -> LogOf | None:
+    if settings.cel is None:
+        return None
+    return CelSource(settings.cel, settings.timezone).rows_of

@@ -1,0 +1,92 @@
+"""`simulate CAPTURE`: the requests that a recorded AMI stream would make each client get."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import gzip
+import json
+import sys
+import zlib
+from pathlib import Path
+
+from vipex_bridge.ami.recorded import events_of
+from vipex_bridge.bridge.simulation import Simulated, simulate
+from vipex_bridge.calls.rows import CdrRow
+from vipex_bridge.cdr.columns import to_row
+from vipex_bridge.cli.configuration import load_checked
+from vipex_bridge.cli.opened import local
+from vipex_bridge.cli.render_command import shown
+from vipex_bridge.config.settings import Settings
+from vipex_bridge.deliver.fill import masked
+from vipex_bridge.errors import BridgeError, SourceError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """CAPTURE, its rows, and another configuration to compare with."""
+    parser.add_argument("capture", metavar="CAPTURE", help="a file of `vipex-bridge capture`, plain or .gz")
+    parser.add_argument(
+        "--cdr", metavar="FILE", help="the calls' CDR rows, one JSON object a line, by column name"
+    )
+    parser.add_argument(
+        "--against", metavar="OTHER-CONFIG", help="print what that configuration would change"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prints every request in the order of time; with `--against` the difference, and 1 if there is one."""
+    data = _read(Path(arguments.capture))
+    text = _told(load_checked(arguments.config), data, arguments.cdr)
+    if arguments.against is None:
+        print("\n".join(text))
+        return 0
+    other = _told(load_checked(arguments.against), data, arguments.cdr)
+    difference = list(
+        difflib.unified_diff(text, other, arguments.config, arguments.against, lineterm="", n=5)
+    )
+    print("\n".join(difference) if difference else "the same requests")
+    return 1 if difference else 0
+
+
+def _told(settings: Settings, data: bytes, cdr: str | None) -> list[str]:
+    rows = _rows(Path(cdr), settings) if cdr is not None else []
+    simulation = simulate(settings, events_of(data), rows)
+    lines = [line for told in simulation.told for line in _lines(told, settings)]
+    for key in simulation.unfinished:
+        print(f"call {key} was still up when the recording ended: it is not told", file=sys.stderr)
+    return lines or ["nothing is told to anybody"]
+
+
+def _lines(told: Simulated, settings: Settings) -> list[str]:
+    moment = f"{local(told.at, settings.timezone)}.{int(told.at * 1000) % 1000:03d}"
+    lines = [f"== {moment}  {told.client}: {told.event} of call {told.call_id}"]
+    if told.request is None:
+        lines.append(f"cannot be rendered: {told.error}")
+    else:
+        lines += shown(masked(told.request, settings.clients[told.client])).splitlines()
+    return [*lines, ""]
+
+
+def _read(path: Path) -> bytes:
+    try:
+        data = path.read_bytes()
+        return gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
+    except (OSError, EOFError, zlib.error) as error:
+        raise BridgeError(f"{path}: cannot be read: {error}") from None
+
+
+def _rows(path: Path, settings: Settings) -> list[CdrRow]:
+    rows = []
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BridgeError(f"{path}: cannot be read: {error}") from None
+    for number, line in enumerate(lines, 1):
+        try:
+            values = json.loads(line)
+            if not isinstance(values, dict):
+                raise SourceError("is no JSON object")
+            rows.append(to_row(values, settings.timezone))
+        except (ValueError, SourceError) as error:
+            raise BridgeError(f"{path}:{number}: {error}") from None
+    return rows
