@@ -219,13 +219,22 @@ class Asterisk:
         return asterisk if self._own else ["chroot", str(self._root), *asterisk]
 
     def _end_leftover(self) -> None:
-        """Ends an Asterisk that a run which died left behind, known by its pid file and its folder."""
+        """Ends an Asterisk that a run which died left behind, known by its pid file and its folder.
+
+        Raises `LaboratoryError` when the run that owns it lives.
+        """
         try:
             pid = int((self.folder / "pid").read_text())
-            if f"{self._base}/etc/asterisk.conf" in Path(f"/proc/{pid}/cmdline").read_text():
-                os.kill(pid, signal.SIGKILL)
+            is_ours = f"{self._base}/etc/asterisk.conf" in Path(f"/proc/{pid}/cmdline").read_text()
+            parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
         except (OSError, ValueError):
             return
+        if is_ours and parent not in (1, os.getpid()):
+            raise LaboratoryError(
+                f"another laboratory uses these ports ({self._base}): set VIPEX_LAB_PORT_OFFSET"
+            )
+        if is_ours:
+            os.kill(pid, signal.SIGKILL)
 
     def _write_configuration(self) -> None:
         etc = self.folder / "etc"

@@ -23,11 +23,19 @@ class Story:
         return self
 
     def channel(
-        self, name: str, *, number: str = "", exten: str = "s", state: int = 0, context: str = "from-internal"
+        self,
+        name: str,
+        *,
+        number: str = "",
+        exten: str = "s",
+        state: int = 0,
+        context: str = "from-internal",
+        uniqueid: str = "",
+        linkedid: str = "",
     ) -> Story:
-        uniqueid = self.linkedid if not self.channels else f"{self.linkedid}{len(self.channels)}"
+        following = self.linkedid if not self.channels else f"{self.linkedid}{len(self.channels)}"
         snapshot = ev.ChannelSnapshot(
-            uniqueid, self.linkedid, name, number, number, context, exten, "", state
+            uniqueid or following, linkedid or self.linkedid, name, number, number, context, exten, "", state
         )
         self.channels[name] = snapshot
         self.events.append(ev.NewChannel(self.at, snapshot))

@@ -50,14 +50,20 @@ class LoginRefused(AmiError):
 
 
 class _Link(AMIProtocol):  # type: ignore[misc]  # panoramisk has no types
-    """One connection. `on_read` gets all messages of one read, in order; nothing once closed."""
+    """One connection. `on_read` gets all messages of one read, in order; nothing once closed.
+
+    `on_bytes` gets what was received before anything is made of it.
+    """
 
     encoding = "utf-8"
 
-    def __init__(self, on_read: Callable[[list[Message]], None]) -> None:
+    def __init__(
+        self, on_read: Callable[[list[Message]], None], on_bytes: Callable[[bytes], None]
+    ) -> None:
         self.framer = Framer()
         self.lost: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
         self._on_read = on_read
+        self._on_bytes = on_bytes
 
     def request(self, name: str, **headers: str) -> Action:
         """Sends an action. Raises AmiError for a value that would break out of its header."""
@@ -95,6 +101,7 @@ class _Link(AMIProtocol):  # type: ignore[misc]  # panoramisk has no types
     def data_received(self, data: bytes) -> None:
         if self.closed:
             return
+        self._on_bytes(data)
         messages = self.framer.feed(data)
         for message in messages:
             self.handle_message(message)
@@ -133,6 +140,7 @@ class Session:
     A dead peer is found within `ping_interval_s + answer_timeout_s`. Tries follow each other after
     `retry_first_s`, then twice that, up to `retry_max_s`, or `refused_max_s` while the log-in is
     refused (a firewall may count refusals); up to a quarter of each delay is left out at random.
+    `on_bytes` gets all that Asterisk sends, as it was received; what is sent to it, the secret, is not in it.
     """
 
     def __init__(
@@ -140,6 +148,7 @@ class Session:
         ami: Ami,
         on_events: Callable[[list[CallEvent]], None],
         *,
+        on_bytes: Callable[[bytes], None] = lambda data: None,
         clock: Callable[[], float] = time.time,
         connect_timeout_s: float = 5.0,
         answer_timeout_s: float = 5.0,
@@ -150,6 +159,7 @@ class Session:
     ) -> None:
         self._ami = ami
         self._on_events = on_events
+        self._on_bytes = on_bytes
         self._clock = clock
         self._connect_timeout_s = connect_timeout_s
         self._answer_timeout_s = answer_timeout_s
@@ -209,6 +219,16 @@ class Session:
             self._failures += 1
             await asyncio.sleep(delay_s * random.uniform(0.75, 1.0))
 
+    async def run_once(self) -> None:
+        """One connection, to its end. Raises AmiError that says why it ended, or why there was none."""
+        try:
+            await self._stay_connected()
+        except LoginRefused as error:
+            raise LoginRefused(f"log-in refused by {self._where}: {error}; {CHECK_LOGIN}") from None
+        except (AmiError, OSError, UnicodeError) as error:
+            advice = "" if self._logins else f"; {CHECK_PEER}"
+            raise AmiError(f"{self._where}: {str(error) or type(error).__name__}{advice}") from None
+
     def _say_disconnected(self, reason: str, *, was_up: bool) -> None:
         advice = "none needed: reconnecting" if was_up else CHECK_PEER
         status = f"no connection to {self._where}: {reason}"
@@ -247,7 +267,7 @@ class Session:
         try:
             async with asyncio.timeout(self._connect_timeout_s):
                 _, link = await loop.create_connection(
-                    lambda: _Link(lambda messages: self._hear(resync, messages)),
+                    lambda: _Link(lambda messages: self._hear(resync, messages), self._on_bytes),
                     self._ami.host,
                     self._ami.port,
                     ssl=ssl.create_default_context() if self._ami.tls else None,

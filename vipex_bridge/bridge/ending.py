@@ -11,15 +11,16 @@ from dataclasses import dataclass, field
 import structlog
 
 from vipex_bridge import recordings
+from vipex_bridge.bridge.finishing import finish, without_unreadable
 from vipex_bridge.bridge.logged import ASKED_A_ROUND, ChannelEvents, Logged
-from vipex_bridge.bridge.telling import Telling, fresh_token, numbering_of, tariff_of
+from vipex_bridge.bridge.telling import Telling, numbering_of, tariff_of
 from vipex_bridge.calls import cel, testimony
 from vipex_bridge.calls.completion import Signs, is_complete
-from vipex_bridge.calls.document import CallDocument, to_json
+from vipex_bridge.calls.document import CallDocument, Notice
 from vipex_bridge.calls.record import CallRecord
 from vipex_bridge.calls.rows import CdrRow
 from vipex_bridge.calls.tracker import Tracker
-from vipex_bridge.calls.tree import build, numbered, without_recording
+from vipex_bridge.calls.tree import build
 from vipex_bridge.calls.tree import recordings as recordings_of
 from vipex_bridge.cdr.poller import Polled, Poller
 from vipex_bridge.config.settings import Settings
@@ -60,8 +61,8 @@ class Pending:
         return min(moments), max(moments)
 
     def was_missed(self) -> bool:
-        """Whether AMI did not see all of it."""
-        return self.record is None or self.record.partial
+        """Whether AMI did not see all of a call that is known of."""
+        return bool(self.rows) if self.record is None else self.record.partial
 
 
 class Ending:
@@ -209,7 +210,7 @@ class Ending:
             pending
             for pending in self._pending.values()
             if pending.was_missed()
-            and (pending.rows or (pending.record is not None and pending.ended_at is not None))
+            and (pending.rows or pending.ended_at is not None)
             and self._channel_events.is_due(pending.logged)
             and not self._is_up(pending)
         ]
@@ -271,7 +272,7 @@ class Ending:
         if pending.was_missed() and pending.logged.rows:
             logged = cel.record_of(pending.logged.rows, pending.rows, self._numbering)
         if logged is not None:
-            record = testimony.merged(record, logged) if record is not None else logged
+            record = testimony.merged(record, logged, pending.rows) if record is not None else logged
         if record is None:
             record = testimony.from_rows(pending.rows, self._numbering)
         else:
@@ -294,54 +295,51 @@ class Ending:
         return whole
 
     async def _tell(self, pending: Pending, document: CallDocument | None) -> None:
-        await asyncio.to_thread(self._commit, pending, document)
+        found = (self._tracker.call(name) for name in pending.names())
+        records = {record.key: record for record in found if record is not None}
+        at = document.main.hangup_time if document is not None else self._clock()
+        owed = {key: notice for key in records if (notice := self._tracker.hangup_owed(key, at)) is not None}
+        for key in owed:
+            # AMI may be back, and hear of the end, while this is being committed.
+            records[key].hangup_told = True
+        try:
+            await asyncio.to_thread(self._commit, pending, document, list(owed.values()))
+        except Exception:
+            for key in owed:
+                records[key].hangup_told = False
+            raise
         self._pending.pop(pending.call_id, None)
-        for name in pending.names():
-            record = self._tracker.call(name)
-            if record is not None:
-                self._tracker.forget(record.key)
+        for key in records:
+            self._tracker.forget(key)
 
-    def _commit(self, pending: Pending, document: CallDocument | None) -> None:
+    def _commit(self, pending: Pending, document: CallDocument | None, owed: list[Notice]) -> None:
         now = self._clock()
-        if document is None:
-            with self._store.write(now) as writer:
-                writer.close_call(pending.call_id, state="ignored")
-            return
-        document = self._without_unreadable(pending.call_id, document)
-        paths = recordings_of(document)
-        references = [fresh_token().removeprefix("vipex") for _ in paths]
+        call_id = pending.call_id
+        if document is not None:
+            document = without_unreadable(call_id, document, self._settings.recordings)
         with self._store.write(now) as writer:
-            leg_ids = writer.new_ids(len(document.all_legs))
-            document = numbered(document, pending.call_id, leg_ids, references)
-            if not writer.tell(pending.call_id, document, to_json(document)):
-                log.info("call.closed_already", call=pending.call_id)
-                return
-            for path, reference in zip(paths, references, strict=True):
-                writer.add_recording(reference, pending.call_id, path)
-            deliveries = self._telling.of_call(document, pending.call_id, now)
-            for delivery in deliveries:
+            queued = [d for notice in owed for d in self._telling.of_notice(notice, call_id, now)]
+            for delivery in queued:
                 writer.queue(delivery)
-        log.info(
-            "call.told",
-            call=pending.call_id,
-            direction=int(document.main.direction),
-            legs=len(document.legs),
-            clients=[delivery.client for delivery in deliveries],
-        )
-        for delivery in deliveries:
+            if document is None:
+                writer.close_call(call_id, state="ignored")
+                told = None
+            else:
+                told = finish(writer, self._telling, call_id, document, now)
+                if told is None:
+                    log.info("call.closed_already", call=call_id)
+        for notice in owed:
+            log.info("call.notice", call=call_id, notice=notice.event, exten=notice.exten)
+        if document is not None and told is not None:
+            log.info(
+                "call.told",
+                call=call_id,
+                direction=int(document.main.direction),
+                legs=len(document.legs),
+                clients=[delivery.client for delivery in told],
+            )
+        for delivery in [*queued, *(told or [])]:
             self._wake(delivery.client)
-
-    def _without_unreadable(self, call_id: int, document: CallDocument) -> CallDocument:
-        """The call with its recording fields null where the file cannot be had."""
-        options = self._settings.recordings
-        for path in recordings_of(document):
-            reason = "recordings are not configured (asterisk.recordings)"
-            if options is not None:
-                reason = recordings.trouble(options.root, path, options.max_size_bytes) or ""
-            if reason:
-                log.warning("recording.left_out", call=call_id, recording=path, reason=reason)
-                document = without_recording(document, path)
-        return document
 
 
 def _joined(call_id: int, parts: list[Pending]) -> Pending:

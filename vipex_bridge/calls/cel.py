@@ -18,7 +18,7 @@ from vipex_bridge.calls.record import CallRecord
 from vipex_bridge.calls.rows import CdrRow, CelRow
 from vipex_bridge.calls.tracker import Tracker
 
-_RING, _RINGING, _UP = 4, 5, 6
+_RING, _UP = 4, 6
 _DIALLING = ("Dial", "Queue", "FollowMe", "Page")
 _ORIGINATED = "AppDial2"
 """The application that Asterisk names on a channel made by `Originate`."""

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from vipex_bridge.calls.document import Kind
 from vipex_bridge.calls.events import ChannelSnapshot
 from vipex_bridge.calls.hearing import Hearing
 from vipex_bridge.calls.numbering import Numbering
 from vipex_bridge.calls.record import CallRecord, Channel
 from vipex_bridge.calls.rows import uniqueid_epoch
+from vipex_bridge.calls.view import kind_of
 
 _UP = 6
 
@@ -165,4 +167,5 @@ class CallGraph:
 def _precedence(record: CallRecord) -> tuple[bool, float]:
     """The call that was told first stays, else the older one (call trees, section 2)."""
     oldest = min((channel.created for channel in record.channels.values()), default=0.0)
-    return (not record.arrival_told, oldest)
+    # An internal call was told to nobody, even where its beginning was missed.
+    return (not (record.arrival_told and kind_of(record) is Kind.INBOUND), oldest)

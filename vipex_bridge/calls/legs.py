@@ -12,7 +12,7 @@ from vipex_bridge.calls.document import Kind
 from vipex_bridge.calls.numbering import Role, dialled_number
 from vipex_bridge.calls.record import CallRecord, Channel, Dial
 from vipex_bridge.calls.transfers import sender_of
-from vipex_bridge.calls.view import calling_side, outside_dials
+from vipex_bridge.calls.view import calling_side, outside_dials, own_tries
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +87,9 @@ def _tries_extension(record: CallRecord, dial: Dial) -> bool:
 def _outside(record: CallRecord, kind: Kind, call_end: float) -> list[Attempt]:
     """Outside numbers reached by forwarding or transfer: legs of the extension that sent the call there."""
     found = []
+    own = own_tries(record) if kind is Kind.OUTBOUND else []
     for dial in outside_dials(record):
-        if not record.comes_from_outside(dial) or (kind is Kind.OUTBOUND and dial.handed_over is None):
+        if dial in own or not record.comes_from_outside(dial):
             continue
         sender = sender_of(record, dial)
         if sender:
@@ -183,7 +184,7 @@ def _leg(group: list[Attempt]) -> Leg:
 
 def _outbound_leg(record: CallRecord, caller: Channel, call_end: float) -> list[Leg]:
     """One leg, however many trunks were tried (call trees, section 6)."""
-    tries = [dial for dial in outside_dials(record) if dial.handed_over is None]
+    tries = own_tries(record)
     if not tries:
         return []
     exten = caller.extension if caller.role is Role.EXTENSION else ""

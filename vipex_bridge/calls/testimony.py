@@ -76,20 +76,30 @@ def add_rows(record: CallRecord, rows: Sequence[CdrRow], numbering: Numbering) -
     for row in ordered:
         if row.linkedid and row.linkedid not in record.linkedids:
             record.linkedids.append(row.linkedid)
+    ends: dict[str, float] = {}
     for row in ordered:
-        _add_caller(record, row, numbering)
+        ends[row.uniqueid] = max(_end(row), ends.get(row.uniqueid, 0.0))
     for row in ordered:
-        if record.partial and row.dstchannel:
+        _add_caller(record, row, ends[row.uniqueid], numbering)
+    # A channel is dialled once in its life: a row on an attempt that was seen whole is no further one.
+    whole = {dial.dest for dial in record.dials if dial.status and record.comes_from_outside(dial)}
+    for row in ordered:
+        dest = record.by_name(row.dstchannel)
+        if record.partial and row.dstchannel and (dest is None or dest.uniqueid not in whole):
             _add_attempt(record, row, numbering)
+    if record.partial:
+        _leave_to_rows(record, ordered)
     _add_notes(record, ordered)
 
 
-def merged(seen: CallRecord, logged: CallRecord) -> CallRecord:
+def merged(seen: CallRecord, logged: CallRecord, rows: Sequence[CdrRow]) -> CallRecord:
     """One record of what AMI saw of a call and of what CEL logged of it; both stay as they are.
 
-    AMI saw only a part; what it saw is exact, its ringing above all. CEL has the rest.
+    AMI saw only a part; what it saw is exact, its ringing above all. CEL has the rest. `rows` are the
+    call's CDR rows, for `add_rows` to add.
     """
     both = CallRecord.from_dict(seen.to_dict())
+    _leave_to_rows(both, sorted(rows, key=_order))
     both.linkedids += [linkedid for linkedid in logged.linkedids if linkedid not in both.linkedids]
     for uniqueid, channel in logged.channels.items():
         own = both.channels.get(uniqueid)
@@ -164,21 +174,25 @@ def _end(row: CdrRow) -> float:
     return row.end if row.end is not None else _start(row) + row.duration
 
 
-def _add_caller(record: CallRecord, row: CdrRow, numbering: Numbering) -> None:
+def _add_caller(record: CallRecord, row: CdrRow, end: float, numbering: Numbering) -> None:
+    """Party A's channel; `end` is the latest of its rows'."""
     channel = record.channels.get(row.uniqueid)
     if channel is None:
         if not record.partial:
             return
         channel = _channel(row.uniqueid, row.channel, row, numbering)
         channel.number = row.src
+        # The application of a channel that Asterisk rang itself (click to call, call back).
+        channel.originated = row.lastapp == "AppDial2"
         channel.dialled = row.dst if row.dst not in ("s", "h") else ""
         record.channels[row.uniqueid] = channel
-        channel.ended = _end(row)
+        channel.ended = end
     elif channel.ended is None or channel.end_is_estimate:
-        channel.ended = _end(row)
+        # A row's whole second may lie before the exact moment of the channel's creation.
+        channel.ended = max(end, channel.created)
         channel.end_is_estimate = False
     elif not channel.seen_from_start:
-        channel.ended = max(channel.ended, _end(row))
+        channel.ended = max(channel.ended, end)
     if not channel.seen_from_start:
         channel.created = min(channel.created, _start(row))
 
@@ -256,6 +270,16 @@ def _add_answer(record: CallRecord, dest: Channel, answered: float, row: CdrRow)
         record.talks.append(Talk(dest.uniqueid, answered, _end(row)))
     elif talk.start_is_estimate:
         talk.start, talk.start_is_estimate = min(answered, talk.start), False
+
+
+def _leave_to_rows(record: CallRecord, rows: Sequence[CdrRow]) -> None:
+    """Drops the variables of which AMI may have missed a later value, or when they were set."""
+    root = record.root()
+    for name, column in _NOTES.items():
+        values = [value for row in rows if (value := getattr(row, column))]
+        saw_it_set = root is not None and root.seen_from_start
+        if values and not (saw_it_set and record.note(name) == values[-1]):
+            record.notes = [noted for noted in record.notes if noted.name != name]
 
 
 def _add_notes(record: CallRecord, rows: Sequence[CdrRow]) -> None:

@@ -109,7 +109,15 @@ class Tracker:
         """Drops a call that has been told."""
         self._graph.forget(key)
 
-    # -- channels---------------------------------------------------------------------------
+    def hangup_owed(self, key: str, at: float) -> Notice | None:
+        """The hangup notice of a call whose arrival was told and whose end nobody saw on AMI."""
+        record = self._graph.call(key)
+        if record is None or not record.arrival_told or record.hangup_told:
+            return None
+        kind = kind_of(record)
+        return Notice("hangup", view_of(record, kind), at) if kind is Kind.INBOUND else None
+
+    # -- channels ---------------------------------------------------------------------------
 
     def _new_channel(self, event: ev.NewChannel) -> None:
         known = self._graph.knows(event.channel.uniqueid)
@@ -129,7 +137,8 @@ class Tracker:
 
     def _on_join(self, stays: CallRecord, goes: CallRecord) -> None:
         """If both had been told of, the younger call's hangup is told (call trees, section 2)."""
-        if stays.arrival_told and goes.arrival_told and not goes.hangup_told:
+        both_told = stays.arrival_told and goes.arrival_told and kind_of(stays) is Kind.INBOUND
+        if both_told and not goes.hangup_told:
             self._tell("hangup", goes, max(channel.created for channel in goes.channels.values()))
 
     # -- attempts ---------------------------------------------------------------------------
@@ -324,7 +333,7 @@ class Tracker:
         up = {snapshot.uniqueid for snapshot in event.channels}
         adopted = {uniqueid for uniqueid in up if not self._graph.knows(uniqueid)}
         known = {record.key for record in self._graph.calls()}
-        self._end_all(event.at, lambda c: c.uniqueid not in up and c.created < event.at)
+        self._end_all(event.at, lambda c: c.uniqueid not in up)
         for snapshot in event.channels:
             channel = self._graph.see(snapshot, event.at)
             record = self._graph.record_of(snapshot.uniqueid)
@@ -352,7 +361,7 @@ class Tracker:
             self._listen(record, event.at, found=True, quietly=is_adopted)
 
     def _server_started(self, event: ev.ServerStarted) -> None:
-        self._end_all(event.at, lambda channel: channel.created < event.at)
+        self._end_all(event.at, lambda channel: True)
 
     def _server_stopped(self, event: ev.ServerStopped) -> None:
         self._end_all(event.at, lambda channel: True)

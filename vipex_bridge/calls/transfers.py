@@ -64,7 +64,7 @@ def sender_of(record: CallRecord, dial: Dial) -> str:
     if dial.handed_by:
         return dial.handed_by
     tried = [
-        record.channels[earlier.dest].extension
+        earlier
         for earlier in record.dials
         if record.role_of(earlier.dest) is Role.EXTENSION
         and record.comes_from_outside(earlier)
@@ -72,8 +72,11 @@ def sender_of(record: CallRecord, dial: Dial) -> str:
         and earlier.end is not None
         and earlier.end <= dial.begin
     ]
+    sent = next((t for t in reversed(record.transfers) if t.kind == "blind" and t.at <= dial.begin), None)
+    if sent is not None and sent.by and not (tried and tried[-1].begin > sent.at):
+        return sent.by
     if tried:
-        return tried[-1]
+        return record.channels[tried[-1].dest].extension
     caller = record.channels.get(dial.caller) if dial.caller is not None else None
     return caller.extension if caller is not None and caller.role is Role.LOCAL else ""
 
@@ -91,6 +94,7 @@ def hand_over(record: CallRecord, hearing: Hearing, event: ev.AttendedTransferre
     near = {other for side in sides for other in hearing.company(side)} | set(sides)
     twins = [record.by_name(local_twin(c.name) or "") for c in record.channels.values() if c.uniqueid in near]
     near |= {twin.uniqueid for twin in twins if twin is not None}
+    near |= _behind_local(record, near)
     handed = []
     for dial in record.dials:
         dest = record.channels[dial.dest]
@@ -105,7 +109,25 @@ def hand_over(record: CallRecord, hearing: Hearing, event: ev.AttendedTransferre
         handed.append(dial)
         to = dest.extension if dest.role is Role.EXTENSION else dest.number
         record.transfers.append(Transfer(event.at, "attended", transferer.extension, to))
+    for dial in record.dials:
+        dest = record.channels[dial.dest]
+        # Whoever is tried behind it later is tried for the outside party too.
+        if dial.caller in transferers and dest.role is Role.LOCAL and dest.ended is None:
+            dial.caller = transferee if transferee is not None else dial.caller
     return handed
+
+
+def _behind_local(record: CallRecord, near: set[str]) -> set[str]:
+    """Both halves of the Local channels that these dial: who rings behind them rings for these."""
+    found: set[str] = set()
+    more = set(near)
+    while more:
+        dests = [record.channels[dial.dest] for dial in record.dials if dial.caller in more]
+        local = [dest for dest in dests if dest.role is Role.LOCAL and dest.ended is None]
+        twins = [record.by_name(local_twin(dest.name) or "") for dest in local]
+        more = {c.uniqueid for c in (*local, *twins) if c is not None} - near - found
+        found |= more
+    return found
 
 
 def _hears_outside(record: CallRecord, near: set[str], dial: Dial) -> bool:

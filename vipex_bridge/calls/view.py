@@ -23,9 +23,15 @@ def outside_dials(record: CallRecord) -> list[Dial]:
     return [d for d in record.dials if record.role_of(d.dest) is Role.OUTSIDE]
 
 
+def own_tries(record: CallRecord) -> list[Dial]:
+    """The attempts at an outside line that the calling side made, without those that came by transfer."""
+    lines = {dial.dest for dial in outside_dials(record)}
+    return [d for d in outside_dials(record) if d.handed_over is None and d.caller not in lines]
+
+
 def outbound_number(record: CallRecord, root: Channel) -> str | None:
     """The number as dialled to the outside, else as the extension dialled it."""
-    for dial in reversed(outside_dials(record)):
+    for dial in reversed(own_tries(record)):
         number = dialled_number(dial.dial_string)
         if number is not None:
             return number

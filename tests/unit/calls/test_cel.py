@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from captured_cel import WITH_CEL, cel_rows_of
 from captured_rows import CAPTURES, rows_of
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from outcome import NUMBERING
 
@@ -136,12 +136,13 @@ def test_the_order_of_rows_does_not_matter(case: str, seed: int) -> None:
 
 
 @given(st.sampled_from(sorted(set(WITH_CEL) - {INTERNAL})), st.floats(0, 1))
+@example("with_cel/inbound_example", 0.1)  # after the first of two keys
 def test_a_bridge_killed_in_mid_call_tells_the_whole_call(case: str, share: float) -> None:
     events = ami_events(case)
     until = int(share * len(events))
     record = seen(case, [*events[:until], ConnectionLost(0.0)])
     whole = fields(told(case, seen(case, events)))
-    both = logged(case) if record is None else testimony.merged(record, logged(case))
+    both = logged(case) if record is None else testimony.merged(record, logged(case), rows_of(case))
     different = differences(whole, fields(told(case, both)))
     if case in RINGS_LATER:
         different -= ringtimes(different)
@@ -149,11 +150,12 @@ def test_a_bridge_killed_in_mid_call_tells_the_whole_call(case: str, share: floa
 
 
 @given(st.sampled_from(sorted(set(WITH_CEL) - {INTERNAL})), st.floats(0, 1))
+@example("with_cel/inbound_example", 0.2)  # between the keys and the first telephone
 def test_a_bridge_started_in_mid_call_tells_the_whole_call(case: str, share: float) -> None:
     events = ami_events(case)
     record = seen(case, events[int(share * len(events)) :])
     whole = fields(told(case, seen(case, events)))
-    both = logged(case) if record is None else testimony.merged(record, logged(case))
+    both = logged(case) if record is None else testimony.merged(record, logged(case), rows_of(case))
     different = differences(whole, fields(told(case, both)))
     assert different - ringtimes(different) <= UNKNOWN.get(case, set())
 
@@ -164,7 +166,7 @@ def test_ringing_that_ami_saw_stays_exact(case: str, share: float) -> None:
     record = seen(case, [*events[: int(share * len(events))], ConnectionLost(0.0)])
     if record is None:
         return
-    both = testimony.merged(record, logged(case))
+    both = testimony.merged(record, logged(case), rows_of(case))
     for dial in record.dials:
         if dial.ringing is not None:
             assert [d.ringing for d in both.dials if d.dest == dial.dest] == [dial.ringing]

@@ -1,0 +1,131 @@
+"""Calls that the generated histories found to be told wrong, each in its shortest form."""
+
+from __future__ import annotations
+
+from captured_rows import rows_of
+from invariants import events_of, missed_meanwhile
+from outcome import NUMBERING, told
+from story import CALLER, DID, TRUNK, Story
+
+from vipex_bridge.calls.document import Notice
+from vipex_bridge.calls.events import AttendedTransferred, BlindTransferred, LiveChannels, PickedUp
+from vipex_bridge.calls.testimony import add_rows
+from vipex_bridge.calls.tracker import Tracker
+from vipex_bridge.calls.tree import build
+
+FIRST, SECOND, COLLEAGUE = "PJSIP/200-00000002", "PJSIP/200-00000003", "PJSIP/221-00000006"
+PICKER, LINE = "PJSIP/251-00000007", "PJSIP/trunk-00000008"
+ONE, TWO = "Local/221@from-queue-00000004;1", "Local/221@from-queue-00000004;2"
+
+
+def test_blonde_transfer_to_a_phone_behind_a_local_channel_rings_for_the_caller() -> None:
+    """200 calls 221, reached through a Local channel, from a second line and hands the caller over."""
+    story = Story(1000.0).arrives(TRUNK, CALLER, DID).channel(FIRST).dials(TRUNK, FIRST).rings(TRUNK, FIRST)
+    story.wait(2).up(FIRST).ends(TRUNK, FIRST, "ANSWER").talks(FIRST, TRUNK).wait(3)
+    apart = "200.1"
+    story.channel(SECOND, number="200", exten="221", state=4, uniqueid=apart, linkedid=apart)
+    story.channel(ONE, linkedid=apart).channel(TWO, linkedid=apart).channel(COLLEAGUE, linkedid=apart)
+    story.dials(SECOND, ONE).dials(TWO, COLLEAGUE).rings(TWO, COLLEAGUE).rings(SECOND, ONE).wait(1)
+    channels = story.channels
+    story.events.append(
+        AttendedTransferred(
+            story.at, "Success", channels[FIRST], channels[SECOND], channels[TRUNK], None, "App"
+        )
+    )
+    story.leaves(FIRST).hangs_up(FIRST).leaves(TRUNK).hangs_up(SECOND)
+    story.wait(4).ends(TWO, COLLEAGUE, "NOANSWER").ends(TRUNK, ONE, "NOANSWER")
+    story.hangs_up(COLLEAGUE, TWO, ONE, TRUNK)
+    tracker = Tracker(NUMBERING)
+    outputs = [output for event in story.events for output in tracker.feed(event)]
+    notices = [(o.event, o.exten) for o in outputs if isinstance(o, Notice)]
+    assert notices == [
+        ("arrival", None),
+        ("ringing", "200"),
+        ("answer", "200"),
+        ("ringing", "221"),
+        ("hangup", None),
+    ]
+    record = tracker.call("100.1")
+    assert record is not None
+    document = build(record, NUMBERING, lambda number, billsec: None)
+    assert document is not None
+    legs = [(leg.direction, leg.exten, leg.duration, leg.ringtime) for leg in document.legs]
+    assert legs == [(1, "200", 6, 2), (2, "221", 4, 4)]
+
+
+def test_blind_transfer_outside_by_who_picked_up_is_a_leg_of_who_picked_up() -> None:
+    story = Story(1000.0).arrives(TRUNK, CALLER, DID).channel(FIRST).dials(TRUNK, FIRST).rings(TRUNK, FIRST)
+    story.wait(2).channel(PICKER, number="251", exten="*8", state=4, uniqueid="200.1", linkedid="200.1")
+    channels = story.up(PICKER).channels
+    story.events.append(PickedUp(story.at, channels[PICKER], channels[FIRST]))
+    story.hangs_up(FIRST).ends(TRUNK, PICKER, "ANSWER").talks(PICKER, TRUNK).wait(3)
+    story.events.append(
+        BlindTransferred(story.at, "Success", channels[PICKER], channels[TRUNK], "36301112222")
+    )
+    story.leaves(TRUNK, PICKER).hangs_up(PICKER).wait(0.1)
+    story.channel(LINE, context="from-trunk").dials(TRUNK, LINE, "36301112222@trunk").wait(2).up(LINE)
+    story.ends(TRUNK, LINE, "ANSWER").talks(TRUNK, LINE).wait(4).hangs_up(LINE, TRUNK)
+    _, document = told(story)
+    assert document is not None
+    legs = [(leg.direction, leg.exten, leg.dst) for leg in document.legs]
+    assert legs == [(2, "200", DID), (1, "251", "251"), (0, "251", "36301112222")]
+
+
+def test_outbound_call_sent_on_to_another_outside_number_keeps_whom_it_dialled() -> None:
+    phone, far = "PJSIP/1102-00000001", "PJSIP/trunk-00000002"
+    story = Story(1000.0).channel(phone, number="1102", exten="36301234576", state=4)
+    story.channel(far, context="from-trunk").dials(phone, far, "36301234576@trunk").wait(2).up(far)
+    story.ends(phone, far, "ANSWER").talks(phone, far).wait(3)
+    channels = story.channels
+    story.events.append(BlindTransferred(story.at, "Success", channels[phone], channels[far], "36301112222"))
+    story.leaves(far, phone).hangs_up(phone).wait(0.1)
+    story.channel(LINE, context="from-trunk").dials(far, LINE, "36301112222@trunk").wait(2).up(LINE)
+    story.ends(far, LINE, "ANSWER").talks(far, LINE).wait(4).hangs_up(LINE, far)
+    _, document = told(story)
+    assert document is not None
+    assert (document.main.dst, document.other_party_number) == ("36301234576", "36301234576")
+    legs = [(leg.direction, leg.exten, leg.dst) for leg in document.legs]
+    assert legs == [(0, "1102", "36301234576"), (0, "1102", "36301112222")]
+
+
+def test_call_found_up_and_then_picked_up_hangs_up_once() -> None:
+    """The bridge connects while 200 rings and 251 has just taken its phone off the hook, in one second."""
+    story = Story(1795409343.0, linkedid="1795409343.1").arrives(TRUNK, CALLER, DID)
+    story.channel(FIRST, uniqueid="1795409343.2").dials(TRUNK, FIRST).rings(TRUNK, FIRST)
+    own = "1795409343.3"
+    story.channel(PICKER, number="251", exten="*8", state=4, uniqueid=own, linkedid=own).up(PICKER)
+    channels = story.channels
+    tracker = Tracker(NUMBERING)
+    tracker.feed(LiveChannels(story.at, tuple(channels.values())))
+    story.events.clear()
+    story.events.append(PickedUp(story.at, channels[PICKER], channels[FIRST]))
+    story.hangs_up(FIRST).ends(TRUNK, PICKER, "ANSWER").talks(PICKER, TRUNK).wait(3)
+    story.leaves(PICKER, TRUNK).hangs_up(PICKER, TRUNK)
+    outputs = [output for event in story.events for output in tracker.feed(event)]
+    notices = [(o.event, o.exten) for o in outputs if isinstance(o, Notice)]
+    assert notices == [("answer", "251"), ("hangup", None)]
+
+
+def test_rows_add_no_second_leg_to_a_transfer_that_was_seen() -> None:
+    """Of `f2_atxfer_outside` only the very first event was missed."""
+    case = "f2_atxfer_outside"
+    _, tracker = missed_meanwhile(events_of(case), 0, 1, stopped=True)
+    (record,) = tracker.calls()
+    add_rows(record, rows_of(case), NUMBERING)
+    document = build(record, NUMBERING, lambda number, billsec: None)
+    assert document is not None
+    legs = [(leg.direction, leg.exten, leg.dst) for leg in document.legs]
+    assert legs == [(1, "251", "3642999409"), (0, "251", "36301112222")]
+
+
+def test_call_whose_end_was_missed_ends_with_the_last_of_its_rows() -> None:
+    """Of `l2_forward_302_internal` only the very first event was seen; the caller has two rows."""
+    case = "l2_forward_302_internal"
+    events = events_of(case)
+    _, tracker = missed_meanwhile(events, 1, len(events) - 1, stopped=True)
+    (record,) = tracker.calls()
+    add_rows(record, rows_of(case), NUMBERING)
+    document = build(record, NUMBERING, lambda number, billsec: None)
+    assert document is not None
+    assert document.main.hangup_time == max(row.end or 0.0 for row in rows_of(case))
+    assert document.main.billsec > 0
