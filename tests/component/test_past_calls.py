@@ -19,6 +19,7 @@ from vipex_bridge.receive.server import Receiver
 CONFIGURATION = """
 timezone: UTC
 asterisk:
+  agi: {{listen: null, socket: {folder}/agi.sock}}
   cdr: {{source: 'sqlite:///{folder}/master.db', poll: 100ms, settle: 0s}}
 numbers: {{trunks: ['PJSIP/trunk*'], extensions: '^\\d{{3,4}}$'}}
 store: sqlite:///{folder}/state.db

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from house import House
-from phones import caller, extension, line
+from phones import caller, extension
 from played import check_arithmetic, played
 from playing import play
 
@@ -163,57 +163,6 @@ def test_script_form_does_the_same(house: House) -> None:
     assert house.asterisk.cdr_rows()[-1]["userfield"] == "OK 251"
     [told] = [request for request in call.requests if request.path == "/menu"]
     assert dict(told.query)["point"] == "script"
-
-
-@pytest.mark.parametrize(
-    ("status", "code"), [("486 Busy Here", 486), ("404 Not Found", 404)], ids=["busy", "wrong number"]
-)
-def test_outbound_in_vain(house: House, status: str, code: int) -> None:
-    call = played(
-        house,
-        [
-            line().waits(1).refuses(status),
-            extension("1102").dials("36301234576").is_refused(code),
-        ],
-    )
-    document = call.document
-    check_arithmetic(document)
-    assert call.events == []
-    assert (document["direction"], document["answer_time"], document["ringtime"]) == (0, None, 0)
-    assert (document["src"], document["dst"], document["exten"]) == ("1102", "36301234576", "1102")
-    assert (document["billsec"], document["price"], document["sub_cdrs"]) == (0, None, [])
-
-
-def test_outbound_not_answered(house: House) -> None:
-    call = played(
-        house,
-        [
-            line().waits(1).rings().is_cancelled(),
-            extension("1102").dials("36301234576").hears_ringing().waits(3).gives_up(),
-        ],
-    )
-    document = call.document
-    check_arithmetic(document)
-    assert (document["direction"], document["answer_time"], document["ringtime"]) == (0, None, 3)
-
-
-def test_outbound_answered(house: House) -> None:
-    call = played(
-        house,
-        [
-            line().waits(1).rings(2).answers().waits_for_bye(),
-            extension("252").dials("36301234576").is_answered().talks(2).hangs_up(),
-        ],
-    )
-    document = call.document
-    check_arithmetic(document)
-    assert (document["direction"], document["exten"], document["ringtime"], document["billsec"]) == (
-        0,
-        "252",
-        2,
-        2,
-    )
-    assert (document["pincode"], document["cost_location"]) == (None, "12")
 
 
 def test_internal_call_is_told_to_nobody(house: House) -> None:

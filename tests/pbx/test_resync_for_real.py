@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -33,6 +34,14 @@ def events(house: House, since: int) -> list[tuple[str, str | None]]:
     return [(notice["event"], notice["exten"]) for notice in house.received("/events", since)]
 
 
+def until_they_talk(house: House) -> None:
+    """Waits until two channels are in one bridge."""
+    deadline = time.monotonic() + 20
+    while "simple_bridge" not in house.asterisk.cli("bridge show all"):
+        assert time.monotonic() < deadline, "nobody talks"
+        time.sleep(0.1)
+
+
 def test_an_answer_that_was_missed_is_told_late_and_once(house_behind_relay: House, relay: Relay) -> None:
     house = house_behind_relay
     before, mark = len(house.receiver.requests_received()), house.bridge.mark()
@@ -46,11 +55,7 @@ def test_an_answer_that_was_missed_is_told_late_and_once(house_behind_relay: Hou
     house.bridge.wait_for("call.notice", after=mark, notice="ringing")
     relay.cut()
     house.bridge.wait_for("ami.disconnected", after=mark)
-    lived = house.asterisk
-    while "2 active channels" not in lived.cli("core show channels count") or "Up" not in lived.cli(
-        "core show channels concise"
-    ).split("\n")[0].replace("!", " "):
-        pass
+    until_they_talk(house)
     relay.mend()
     house.bridge.wait_for("call.notice", after=mark, notice="answer", exten="251")
     playing.finish()
@@ -105,10 +110,7 @@ def test_a_bridge_started_in_the_middle_of_a_talk_tells_its_end_and_its_tree(
             caller(CALLER).dials("3642999409").is_answered().talks(6).hangs_up(),
         ],
     )
-    while "2 active channels" not in house.asterisk.cli("core show channels count"):
-        pass
-    while house.asterisk.cli("bridge show all").count("simple") < 1:
-        pass
+    until_they_talk(house)
     house.bridge.start()
     playing.finish()
     [document] = house.documents(1, before)

@@ -225,22 +225,23 @@ def _add_attempt(record: CallRecord, row: CdrRow, numbering: Numbering) -> None:
         record.channels[dest.uniqueid] = dest
     answered = row.answer if row.disposition == "ANSWERED" else None
     queue = row.lastdata.partition(",")[0] if row.lastapp == "Queue" else None
-    record.dials.append(
-        Dial(
-            caller=row.uniqueid,
-            dest=dest.uniqueid,
-            begin=_start(row),
-            dial_string=row.lastdata if row.lastapp == "Dial" else "",
-            ringing=_start(row),
-            end=answered if answered is not None else _end(row),
-            status=_STATUS.get(row.disposition, "NOANSWER"),
-            queue=queue,
-        )
+    attempt = Dial(
+        caller=row.uniqueid,
+        dest=dest.uniqueid,
+        begin=_start(row),
+        dial_string=row.lastdata if row.lastapp == "Dial" else "",
+        ringing=_start(row),
+        end=answered if answered is not None else _end(row),
+        status=_STATUS.get(row.disposition, "NOANSWER"),
+        queue=queue,
     )
+    record.dials.append(attempt)
     record.dials.sort(key=lambda dial: dial.begin)
     if queue is not None and not any(visit.queue == queue for visit in record.queue_visits):
         record.queue_visits.append(QueueVisit(row.uniqueid, queue, _start(row), _end(row)))
-    if answered is not None:
+    origin = record.origin(attempt)
+    # What two extensions talk is not heard by the outside party.
+    if answered is not None and (origin is None or origin.role is not Role.EXTENSION):
         _add_answer(record, dest, answered, row)
 
 

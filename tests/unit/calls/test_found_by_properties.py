@@ -129,3 +129,16 @@ def test_call_whose_end_was_missed_ends_with_the_last_of_its_rows() -> None:
     assert document is not None
     assert document.main.hangup_time == max(row.end or 0.0 for row in rows_of(case))
     assert document.main.billsec > 0
+
+
+def test_rows_of_extensions_that_talk_on_among_themselves_add_no_leg() -> None:
+    """`j5_far_end_leaves_consultation`, the bridge restarted in it: nothing was missed."""
+    case = "j5_far_end_leaves_consultation"
+    _, tracker = missed_meanwhile(events_of(case), 35, 35, stopped=True)
+    (record,) = tracker.calls()
+    before = build(record, NUMBERING, lambda number, billsec: None)
+    add_rows(record, rows_of(case), NUMBERING)
+    after = build(record, NUMBERING, lambda number, billsec: None)
+    assert before is not None
+    assert after is not None
+    assert (before.main.exten, before.legs) == (after.main.exten, after.legs) == ("1102", ())

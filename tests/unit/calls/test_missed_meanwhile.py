@@ -6,47 +6,18 @@ nothing wrong, and whoever talks with the caller afterwards has been told.
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Iterable
 
 import pytest
 from captured_rows import CAPTURES
+from invariants import events_of, up_after
 from outcome import NUMBERING
 
-from vipex_bridge.ami.translate import replay
 from vipex_bridge.calls import events as ev
 from vipex_bridge.calls.document import Notice
 from vipex_bridge.calls.tracker import Tracker
 
 CASES = sorted(path.parent.name for path in CAPTURES.glob("*/ami.log.gz"))
-
-
-def events_of(case: str) -> list[ev.CallEvent]:
-    return list(replay(gzip.decompress((CAPTURES / case / "ami.log.gz").read_bytes())))
-
-
-def up_after(events: Iterable[ev.CallEvent], at: float) -> ev.LiveChannels:
-    """What Asterisk would list after these events."""
-    channels: dict[str, ev.ChannelSnapshot] = {}
-    bridges: dict[str, ev.BridgeEnter] = {}
-    for event in events:
-        match event:
-            case ev.NewChannel() | ev.ChannelChanged():
-                channels[event.channel.uniqueid] = event.channel
-            case ev.HungUp():
-                channels.pop(event.channel.uniqueid, None)
-                bridges.pop(event.channel.uniqueid, None)
-            case ev.BridgeEnter():
-                bridges[event.channel.uniqueid] = event
-            case ev.BridgeLeave():
-                bridges.pop(event.channel.uniqueid, None)
-    kinds = {entered.bridge: (entered.bridge_type, entered.technology) for entered in bridges.values()}
-    members = {
-        bridge: tuple(uniqueid for uniqueid, entered in bridges.items() if entered.bridge == bridge)
-        for bridge in kinds
-    }
-    live = tuple(ev.LiveBridge(bridge, *kinds[bridge], members[bridge]) for bridge in kinds)
-    return ev.LiveChannels(at, tuple(channels.values()), live)
 
 
 def told(tracker: Tracker, events: Iterable[ev.CallEvent]) -> list[tuple[str, str | None, str]]:
