@@ -57,9 +57,7 @@ class _Link(AMIProtocol):  # type: ignore[misc]  # panoramisk has no types
 
     encoding = "utf-8"
 
-    def __init__(
-        self, on_read: Callable[[list[Message]], None], on_bytes: Callable[[bytes], None]
-    ) -> None:
+    def __init__(self, on_read: Callable[[list[Message]], None], on_bytes: Callable[[bytes], None]) -> None:
         self.framer = Framer()
         self.lost: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
         self._on_read = on_read

@@ -16,7 +16,7 @@ from vipex_bridge.calls.events import CallEvent
 from vipex_bridge.calls.record import CallRecord
 from vipex_bridge.calls.rows import CdrRow
 from vipex_bridge.calls.tracker import Tracker
-from vipex_bridge.calls.tree import build, call_end, numbered, recordings
+from vipex_bridge.calls.tree import build, call_end, numbered, recordings, without_recording
 from vipex_bridge.config.settings import Settings
 from vipex_bridge.render.request import Request
 
@@ -87,10 +87,15 @@ def simulate(settings: Settings, events: Iterable[CallEvent], rows: Sequence[Cdr
         if document is None:
             continue
         call_id = ids.of(record)
+        # Whether a file can be read shows on the PBX alone; without a folder none is ever sent.
+        for path in recordings(document) if settings.recordings is None else ():
+            document = without_recording(document, path)
         references = [f"call{call_id}recording{n}" for n, _ in enumerate(recordings(document), 1)]
         document = numbered(document, call_id, ids.new(len(document.all_legs)), references)
         at = max([call_end(record), *(c.ended or 0.0 for c in record.channels.values())]) + settle_s
-        deliveries = telling.of_call(document, call_id, at)
+        owed = tracker.hangup_owed(record.key, document.main.hangup_time)
+        notices = telling.of_notice(owed, call_id, at) if owed is not None else []
+        deliveries = [*notices, *telling.of_call(document, call_id, at)]
         told += [Simulated(at, d.client, d.event, d.call_id, d.request, d.error) for d in deliveries]
     return Simulation(sorted(told, key=lambda simulated: simulated.at), unfinished)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vipex_bridge.calls.document import Part
 from vipex_bridge.calls.numbering import Role
 from vipex_bridge.calls.record import CallRecord, Channel, Dial
 
@@ -34,6 +35,32 @@ def timeline(record: CallRecord) -> list[tuple[float, str]]:
         name = noted.name.removeprefix("VIPEX_").lower().replace("_", " ")
         lines.append((noted.at, f"{name} is {noted.value}"))
     return sorted(lines, key=lambda line: line[0])
+
+
+_AT_ONCE_S = 1.0
+"""What makes a leg comes this much before it at most."""
+
+
+def came_by(record: CallRecord, part: Part) -> str:
+    """How the leg's extension came to the call: by a transfer, a pickup, parking; '' when it was dialled."""
+
+    def fits(at: float | None) -> bool:
+        return at is not None and part.start_time - _AT_ONCE_S <= at <= part.hangup_time
+
+    for transfer in record.transfers:
+        if transfer.to in (part.exten, part.dst) and fits(transfer.at):
+            return f"put through by extension {transfer.by} ({transfer.kind} transfer)"
+    for dial in record.dials:
+        picker = record.channels.get(dial.picked_up_by or "")
+        if picker is not None and picker.extension == part.exten and fits(dial.end):
+            return f"picked up the call that rang at {_named(record, dial.dest)}"
+    for parking in record.parkings:
+        retriever = record.channels.get(parking.retriever or "")
+        if retriever is not None and retriever.extension == part.exten and fits(parking.end):
+            return f"took the call out of {parking.space}"
+        if retriever is None and fits(parking.start) and fits(parking.end):
+            return f"rang again after nobody had taken the call out of {parking.space}"
+    return ""
 
 
 def _moves(record: CallRecord) -> list[tuple[float, str]]:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import dataclass
 
 from vipex_bridge.bridge.telling import numbering_of
-from vipex_bridge.calls import testimony
+from vipex_bridge.calls import cel, testimony
 from vipex_bridge.calls.document import CallDocument, Direction, Part, from_json
 from vipex_bridge.calls.record import CallRecord
-from vipex_bridge.calls.timeline import timeline
+from vipex_bridge.calls.rows import CdrRow, CelRow
+from vipex_bridge.calls.timeline import came_by, timeline
 from vipex_bridge.calls.view import kind_of
+from vipex_bridge.cdr.cel import CelSource
 from vipex_bridge.cli.configuration import load_checked
 from vipex_bridge.cli.opened import local, opened
 from vipex_bridge.config.settings import Settings
-from vipex_bridge.errors import BridgeError
+from vipex_bridge.errors import BridgeError, SourceError
 from vipex_bridge.store.calls import StoredCall
 from vipex_bridge.store.store import Store
 
@@ -35,11 +38,11 @@ def run(arguments: argparse.Namespace) -> int:
     settings = load_checked(arguments.config)
     with opened(settings) as store:
         call = _found(store, arguments.id)
-        record = _record(call, store, settings)
-        for line in _heading(call, record, store):
+        known = _known(call, store, settings)
+        for line in _heading(call, known):
             print(line)
         print()
-        lines = [*_said(record), *_concluded(call), *_sent(call, store)]
+        lines = [*_said(known.record), *_concluded(call, known.record), *_sent(call, store)]
         for at, who, what in sorted(lines, key=lambda line: line[0]):
             moment = f"{local(at, settings.timezone)}.{int(at * 1000) % 1000:03d}"
             print(f"{moment}  {who:<6}  {what}")
@@ -58,21 +61,60 @@ def _found(store: Store, name: str) -> StoredCall:
     return call
 
 
-def _record(call: StoredCall, store: Store, settings: Settings) -> CallRecord | None:
-    if call.facts is not None:
-        return CallRecord.from_dict(json.loads(call.facts))
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """All that testifies to the call: what AMI saw, and what CEL and the CDR add where it saw a part."""
+
+    seen: CallRecord | None
+    rows: list[CdrRow]
+    logged: str
+    """What came of asking CEL, for the heading."""
+    record: CallRecord | None
+
+
+def _known(call: StoredCall, store: Store, settings: Settings) -> _Known:
+    """The same sources in the same order of trust as when the call is told."""
+    seen = CallRecord.from_dict(json.loads(call.facts)) if call.facts is not None else None
     rows = store.rows_of(call.id)
-    return testimony.from_rows(rows, numbering_of(settings.numbers)) if rows else None
+    if (seen is not None and not seen.partial) or (seen is None and not rows):
+        return _Known(seen, rows, "CEL is not needed", seen)
+    numbering = numbering_of(settings.numbers)
+    log, said = _logged(seen, rows, settings)
+    logged = cel.record_of(log, rows, numbering) if log else None
+    if logged is not None:
+        record = testimony.merged(seen, logged, rows) if seen is not None else logged
+        testimony.add_rows(record, rows, numbering)
+    elif seen is not None:
+        record = CallRecord.from_dict(seen.to_dict())
+        testimony.add_rows(record, rows, numbering)
+    else:
+        record = testimony.from_rows(rows, numbering)
+    return _Known(seen, rows, said, record)
 
 
-def _heading(call: StoredCall, record: CallRecord | None, store: Store) -> list[str]:
-    if call.facts is None:
+def _logged(seen: CallRecord | None, rows: list[CdrRow], settings: Settings) -> tuple[list[CelRow], str]:
+    if settings.cel is None:
+        return [], "CEL is not configured"
+    channels = seen.channels.values() if seen is not None else ()
+    moments = [m for channel in channels for m in (channel.created, channel.ended) if m is not None]
+    moments += [m for row in rows for m in (row.start, row.end) if m is not None]
+    names = [*(seen.keys() if seen is not None else ()), *testimony.keys(rows)]
+    try:
+        log = CelSource(settings.cel, settings.timezone).rows_of(names, min(moments), max(moments))
+    except SourceError as error:
+        return [], f"CEL cannot be read now: {error}"
+    return log, f"{len(log)} CEL row{'' if len(log) == 1 else 's'}"
+
+
+def _heading(call: StoredCall, known: _Known) -> list[str]:
+    record = known.record
+    if known.seen is None:
         seen = "AMI saw nothing of it (the bridge was away)"
-    elif record is not None and record.partial:
+    elif known.seen.partial:
         seen = "AMI saw a part of it (the bridge or its connection was away for a while)"
     else:
         seen = "AMI saw all of it"
-    rows = len(store.rows_of(call.id))
+    rows = len(known.rows)
     state = {
         "live": "it is still going on, as far as is known",
         "ended": "it is over and not told yet: its rows or its recording are waited for",
@@ -83,7 +125,7 @@ def _heading(call: StoredCall, record: CallRecord | None, store: Store) -> list[
     lines = [
         f"call {call.id}  ({call.key} in Asterisk)",
         f"state:   {call.state}: {state}",
-        f"sources: {seen}; {rows} CDR row{'' if rows == 1 else 's'}",
+        f"sources: {seen}; {rows} CDR row{'' if rows == 1 else 's'}; {known.logged}",
         f"kind:    {kind.name.lower() if kind is not None else 'not known: its beginning was not seen'}"
         + _root(record),
     ]
@@ -104,13 +146,14 @@ def _said(record: CallRecord | None) -> list[tuple[float, str, str]]:
     return [(at, "pbx", what) for at, what in timeline(record)] if record is not None else []
 
 
-def _concluded(call: StoredCall) -> list[tuple[float, str, str]]:
+def _concluded(call: StoredCall, record: CallRecord | None) -> list[tuple[float, str, str]]:
     if call.document is None:
         return []
     document = from_json(call.document)
     parts = document.legs or ((document.main,) if document.main.exten is not None else ())
     lines = [
-        (part.start_time, "leg", f"{number}: {_leg(part, document)}") for number, part in enumerate(parts, 1)
+        (part.start_time, "leg", f"{number}: {_leg(part, document, record)}")
+        for number, part in enumerate(parts, 1)
     ]
     if not parts:
         lines.append((document.main.start_time, "leg", "none: no extension was tried"))
@@ -120,12 +163,14 @@ def _concluded(call: StoredCall) -> list[tuple[float, str, str]]:
     return lines
 
 
-def _leg(part: Part, document: CallDocument) -> str:
+def _leg(part: Part, document: CallDocument, record: CallRecord | None) -> str:
     """One leg in a sentence; of the main document where it is the only one."""
     whose = f"extension {part.exten}"
     if part.direction is Direction.OUTBOUND:
         whose += f" to {part.dst}"
     through = f", through queue {part.queue}" if part.queue else ""
+    how = came_by(record, part) if record is not None else ""
+    through += f", {how}" if how else ""
     rang = f"rang {part.ringtime} s" if part.ringtime else "did not ring for the other party"
     if part.answer_time is None:
         return f"{whose}{through}: {rang}, was not answered"

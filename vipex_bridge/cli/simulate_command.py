@@ -17,6 +17,7 @@ from vipex_bridge.cdr.columns import to_row
 from vipex_bridge.cli.configuration import load_checked
 from vipex_bridge.cli.opened import local
 from vipex_bridge.cli.render_command import shown
+from vipex_bridge.config.presets import TEXT_TIME
 from vipex_bridge.config.settings import Settings
 from vipex_bridge.deliver.fill import masked
 from vipex_bridge.errors import BridgeError, SourceError
@@ -24,7 +25,11 @@ from vipex_bridge.errors import BridgeError, SourceError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """CAPTURE, its rows, and another configuration to compare with."""
-    parser.add_argument("capture", metavar="CAPTURE", help="a file of `vipex-bridge capture`, plain or .gz")
+    parser.add_argument(
+        "capture",
+        metavar="CAPTURE",
+        help="a file of `vipex-bridge capture`, plain or .gz; or a folder with ami.log(.gz) and cdr.jsonl",
+    )
     parser.add_argument(
         "--cdr", metavar="FILE", help="the calls' CDR rows, one JSON object a line, by column name"
     )
@@ -35,12 +40,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints every request in the order of time; with `--against` the difference, and 1 if there is one."""
-    data = _read(Path(arguments.capture))
-    text = _told(load_checked(arguments.config), data, arguments.cdr)
+    capture, cdr = _files(Path(arguments.capture), arguments.cdr)
+    data = _read(capture)
+    text = _told(load_checked(arguments.config), data, cdr)
     if arguments.against is None:
         print("\n".join(text))
         return 0
-    other = _told(load_checked(arguments.against), data, arguments.cdr)
+    other = _told(load_checked(arguments.against), data, cdr)
     difference = list(
         difflib.unified_diff(text, other, arguments.config, arguments.against, lineterm="", n=5)
     )
@@ -48,8 +54,20 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if difference else 0
 
 
-def _told(settings: Settings, data: bytes, cdr: str | None) -> list[str]:
-    rows = _rows(Path(cdr), settings) if cdr is not None else []
+def _files(capture: Path, cdr: str | None) -> tuple[Path, Path | None]:
+    """The stream, and its rows if there are any; a folder holds both, as `tests/captures` has them."""
+    rows = Path(cdr) if cdr is not None else None
+    if not capture.is_dir():
+        return capture, rows
+    streams = [path for name in ("ami.log.gz", "ami.log") if (path := capture / name).is_file()]
+    if not streams:
+        raise BridgeError(f"{capture}: holds no ami.log and no ami.log.gz")
+    own = capture / "cdr.jsonl"
+    return streams[0], rows or (own if own.is_file() else None)
+
+
+def _told(settings: Settings, data: bytes, cdr: Path | None) -> list[str]:
+    rows = _rows(cdr, settings) if cdr is not None else []
     simulation = simulate(settings, events_of(data), rows)
     lines = [line for told in simulation.told for line in _lines(told, settings)]
     for key in simulation.unfinished:
@@ -76,6 +94,9 @@ def _read(path: Path) -> bytes:
 
 
 def _rows(path: Path, settings: Settings) -> list[CdrRow]:
+    """The rows by the column names of the configured source, or by our own."""
+    columns = settings.cdr.columns if settings.cdr is not None else {}
+    time_format = settings.cdr.time_format if settings.cdr is not None else TEXT_TIME
     rows = []
     try:
         lines = path.read_text("utf-8").splitlines()
@@ -86,7 +107,8 @@ def _rows(path: Path, settings: Settings) -> list[CdrRow]:
             values = json.loads(line)
             if not isinstance(values, dict):
                 raise SourceError("is no JSON object")
-            rows.append(to_row(values, settings.timezone))
+            values |= {ours: values[theirs] for ours, theirs in columns.items() if theirs in values}
+            rows.append(to_row(values, settings.timezone, time_format))
         except (ValueError, SourceError) as error:
             raise BridgeError(f"{path}:{number}: {error}") from None
     return rows
