@@ -109,12 +109,19 @@ def hand_over(record: CallRecord, hearing: Hearing, event: ev.AttendedTransferre
         handed.append(dial)
         to = dest.extension if dest.role is Role.EXTENSION else dest.number
         record.transfers.append(Transfer(event.at, "attended", transferer.extension, to))
+    if transferers != {event.original.uniqueid} and any(_goes_outside(record, dial) for dial in handed):
+        # What the transferer talked with the number outside on a second line was not the caller's.
+        record.talks = [talk for talk in record.talks if talk.channel != event.second.uniqueid]
     for dial in record.dials:
         dest = record.channels[dial.dest]
         # Whoever is tried behind it later is tried for the outside party too.
         if dial.caller in transferers and dest.role is Role.LOCAL and dest.ended is None:
             dial.caller = transferee if transferee is not None else dial.caller
     return handed
+
+
+def _goes_outside(record: CallRecord, dial: Dial) -> bool:
+    return record.role_of(dial.dest) is Role.OUTSIDE
 
 
 def _behind_local(record: CallRecord, near: set[str]) -> set[str]:

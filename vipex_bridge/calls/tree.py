@@ -44,7 +44,9 @@ def build(record: CallRecord, numbering: Numbering, rate: Rate) -> CallDocument 
     if root is None or kind is None or kind is Kind.INTERNAL:
         return None
     view = view_of(record, kind)
-    start, end = root.created, call_end(record)
+    start = root.created
+    # Rows, and a clock that was set back, may testify an end before the beginning.
+    end = max(start, call_end(record))
     placed = _tile(legs_of(record, kind, end), start, end)
     legs, all_legs = _parts(record, kind, placed, numbering)
     answers = [
@@ -190,6 +192,8 @@ def _direction(kind: Kind, answer: float | None) -> Direction:
 
 
 def _part(start: float, end: float, answer: float | None, ringtime: int, direction: Direction) -> Part:
+    if answer is not None:
+        answer = _within(answer, start, end)
     return Part(
         direction=direction,
         start_time=start,
@@ -208,7 +212,8 @@ def _part(start: float, end: float, answer: float | None, ringtime: int, directi
 
 def _ringtime(placed: _Placed, ring_s: float | None = None) -> int:
     """Rounded seconds of ringing, never more than the part has up to its answer or end."""
-    until = placed.leg.answered if placed.leg.answered is not None else placed.end
+    answered = placed.leg.answered
+    until = placed.end if answered is None else min(answered, placed.end)
     room = max(0, floor(until) - floor(placed.start))
     return min(round(placed.leg.ring_s if ring_s is None else ring_s), room)
 

@@ -26,7 +26,8 @@ def outside_dials(record: CallRecord) -> list[Dial]:
 def own_tries(record: CallRecord) -> list[Dial]:
     """The attempts at an outside line that the calling side made, without those that came by transfer."""
     lines = {dial.dest for dial in outside_dials(record)}
-    return [d for d in outside_dials(record) if d.handed_over is None and d.caller not in lines]
+    origins = ((d, record.origin(d)) for d in outside_dials(record) if d.handed_over is None)
+    return [d for d, origin in origins if origin is None or origin.uniqueid not in lines]
 
 
 def outbound_number(record: CallRecord, root: Channel) -> str | None:

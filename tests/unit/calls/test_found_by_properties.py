@@ -88,6 +88,46 @@ def test_outbound_call_sent_on_to_another_outside_number_keeps_whom_it_dialled()
     assert legs == [(0, "1102", "36301234576"), (0, "1102", "36301112222")]
 
 
+def test_outbound_call_sent_on_through_a_local_channel_keeps_whom_it_dialled() -> None:
+    phone, far = "PJSIP/1102-00000001", "PJSIP/trunk-00000002"
+    one, two = "Local/36301112222@from-internal-00000003;1", "Local/36301112222@from-internal-00000003;2"
+    story = Story(1000.0).channel(phone, number="1102", exten="36301234576", state=4)
+    story.channel(far, context="from-trunk").dials(phone, far, "36301234576@trunk").wait(2).up(far)
+    story.ends(phone, far, "ANSWER").talks(phone, far).wait(3)
+    channels = story.channels
+    story.events.append(BlindTransferred(story.at, "Success", channels[phone], channels[far], "36301112222"))
+    story.leaves(far, phone).hangs_up(phone).wait(0.1)
+    story.channel(one).channel(two).dials(far, one).channel(LINE, context="from-trunk")
+    story.dials(two, LINE, "36301112222@trunk").wait(2).ends(two, LINE, "BUSY").ends(far, one, "BUSY")
+    story.hangs_up(LINE, two, one, far)
+    _, document = told(story)
+    assert document is not None
+    assert document.main.dst == "36301234576"
+    legs = [(leg.direction, leg.exten, leg.dst, leg.billsec > 0) for leg in document.legs]
+    assert legs == [(0, "1102", "36301234576", True), (0, "1102", "36301112222", False)]
+
+
+def test_attended_transfer_outside_from_a_second_line_is_one_leg_more() -> None:
+    """200 calls a mobile from a second line, talks to it for 3 s, then joins it with the caller."""
+    story = Story(1000.0).arrives(TRUNK, CALLER, DID).channel(FIRST).dials(TRUNK, FIRST).rings(TRUNK, FIRST)
+    story.wait(2).up(FIRST).ends(TRUNK, FIRST, "ANSWER").talks(FIRST, TRUNK).wait(3)
+    apart = "200.1"
+    story.channel(SECOND, number="200", exten="36301112222", state=4, uniqueid=apart, linkedid=apart)
+    story.channel(LINE, context="from-trunk", linkedid=apart).dials(SECOND, LINE, "36301112222@trunk")
+    story.wait(1).up(LINE).ends(SECOND, LINE, "ANSWER")
+    home, story.bridge = story.bridge, "bridge-2"
+    story.talks(LINE, SECOND).wait(3).leaves(SECOND).talks(TRUNK)
+    channels = story.channels
+    parties = channels[FIRST], channels[SECOND], channels[TRUNK], channels[LINE]
+    story.events.append(AttendedTransferred(story.at, "Success", *parties, "Bridge"))
+    story.bridge = home
+    story.leaves(FIRST).hangs_up(FIRST, SECOND).wait(4).hangs_up(LINE, TRUNK)
+    _, document = told(story)
+    assert document is not None
+    legs = [(leg.direction, leg.exten, leg.dst, leg.duration, leg.billsec) for leg in document.legs]
+    assert legs == [(1, "200", DID, 9, 7), (0, "200", "36301112222", 4, 4)]
+
+
 def test_call_found_up_and_then_picked_up_hangs_up_once() -> None:
     """The bridge connects while 200 rings and 251 has just taken its phone off the hook, in one second."""
     story = Story(1795409343.0, linkedid="1795409343.1").arrives(TRUNK, CALLER, DID)
