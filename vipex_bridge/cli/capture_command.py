@@ -37,16 +37,17 @@ def run(arguments: argparse.Namespace) -> int:
     settings = load_checked(arguments.config)
     if settings.ami is None:
         raise BridgeError("there is nothing to record: `asterisk.ami` is not configured")
-    logs.configure()
     path = Path(arguments.file)
     recording = Recording(path, arguments.force, _anonymiser(settings) if arguments.anonymise else None)
+    logs.configure()
     print(f"recording to {path}: Ctrl-C ends it", file=sys.stderr)
     try:
         asyncio.run(_record(settings.ami, recording, arguments.seconds))
     except AmiError as error:
         recording.close()
         if recording.received_bytes == 0 or isinstance(error, LoginRefused):
-            path.unlink(missing_ok=True)
+            if path.is_file():  # and no device
+                path.unlink()
             raise
         raise BridgeError(f"{error}; what came until then is in {path}") from None
     recording.close()
