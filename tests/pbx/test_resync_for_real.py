@@ -71,22 +71,37 @@ def test_an_answer_that_was_missed_is_told_late_and_once(house_behind_relay: Hou
     assert (document["ringtime"], document["billsec"]) == (3, 9)
 
 
-def test_a_call_that_ended_meanwhile_is_told_once(house_behind_relay: House, relay: Relay) -> None:
+@pytest.mark.parametrize("back_before_it_is_told", [True, False])
+def test_a_call_that_ended_meanwhile_is_told_once(
+    house_behind_relay: House, relay: Relay, back_before_it_is_told: bool
+) -> None:
     house = house_behind_relay
     before, mark = len(house.receiver.requests_received()), house.bridge.mark()
     playing = Playing(
         house.asterisk,
         [
             extension("251").rings(1).answers().waits_for_bye(),
-            caller(CALLER).dials("3642999409").is_answered().talks(3).hangs_up(),
+            caller(CALLER).dials("3642999409").is_answered().talks(1).hangs_up(),
         ],
     )
     house.bridge.wait_for("call.notice", after=mark, notice="answer")
     relay.cut()
     playing.finish()
+    if not back_before_it_is_told:
+        house.documents(1, before)
     relay.mend()
-    house.bridge.wait_for("call.notice", after=mark, notice="hangup")
+    house.bridge.wait_for("ami.connected", after=mark)
     [document] = house.documents(1, before)
+    house.documents(4, before, "/events")
+    # Whatever is told twice would have come by the end of another call.
+    play(
+        house.asterisk,
+        [
+            extension("252").rings(1).answers().waits_for_bye(),
+            extension("251").dials("252").is_answered().talks(1).hangs_up(),
+        ],
+    )
+    assert len(house.documents(1, before)) == 1
     check_arithmetic(document)
     assert events(house, before) == [
         ("arrival", None),
@@ -94,7 +109,7 @@ def test_a_call_that_ended_meanwhile_is_told_once(house_behind_relay: House, rel
         ("answer", "251"),
         ("hangup", None),
     ]
-    assert (document["direction"], document["ringtime"], document["billsec"]) == (1, 1, 3)
+    assert (document["direction"], document["ringtime"], document["billsec"]) == (1, 1, 1)
 
 
 def test_a_bridge_started_in_the_middle_of_a_talk_tells_its_end_and_its_tree(
@@ -107,7 +122,8 @@ def test_a_bridge_started_in_the_middle_of_a_talk_tells_its_end_and_its_tree(
         house.asterisk,
         [
             extension("251").rings(2).answers().waits_for_bye(),
-            caller(CALLER).dials("3642999409").is_answered().talks(6).hangs_up(),
+            # A bridge takes some seconds to start on a busy machine.
+            caller(CALLER).dials("3642999409").is_answered().talks(14).hangs_up(),
         ],
     )
     until_they_talk(house)
@@ -116,7 +132,7 @@ def test_a_bridge_started_in_the_middle_of_a_talk_tells_its_end_and_its_tree(
     [document] = house.documents(1, before)
     assert events(house, before) == [("hangup", None)], "what was not seen is not told"
     assert (document["direction"], document["exten"], document["src"]) == (1, "251", CALLER)
-    assert (document["ringtime"], document["billsec"], document["duration"]) == (2, 6, 8)
+    assert (document["ringtime"], document["billsec"], document["duration"]) == (2, 14, 16)
 
 
 def test_an_asterisk_that_is_stopped_ends_what_was_open_once(house_behind_relay: House) -> None:

@@ -120,11 +120,11 @@ class Tracker:
     # -- channels ---------------------------------------------------------------------------
 
     def _new_channel(self, event: ev.NewChannel) -> None:
-        known = self._graph.knows(event.channel.uniqueid)
         channel = self._graph.see(event.channel, event.at, from_start=True)
-        if not known:
-            channel.seen_from_start = True
-            channel.dialled = event.channel.exten
+        if not channel.seen_from_start:  # new, or listed as up a moment before its own event came
+            record = self._graph.record_of(event.channel.uniqueid)
+            record.arrival_told &= record.key != event.channel.uniqueid or record.hangup_told
+            channel.seen_from_start, channel.dialled = True, event.channel.exten
         self._tell_arrival(event.channel, event.at)
 
     def _changed(self, event: ev.ChannelChanged) -> None:

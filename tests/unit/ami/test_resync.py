@@ -25,8 +25,18 @@ def status(date: str = "2026-11-23", clock: str = "04:00:00") -> Message:
     return answer("s", corestartupdate=date, corestartuptime=clock)
 
 
-def row(uniqueid: str) -> Message:
-    return about("CoreShowChannel", uniqueid, actionid="c")
+def row(uniqueid: str, bridge: str = "") -> Message:
+    return about("CoreShowChannel", uniqueid, actionid="c", bridgeid=bridge)
+
+
+def kind(bridge: str, technology: str = "simple_bridge") -> Message:
+    """A row of BridgeList."""
+    headers = {"bridgeuniqueid": bridge, "bridgetype": "basic", "bridgetechnology": technology}
+    return Message([("event", "BridgeListItem"), ("actionid", "b"), *headers.items()])
+
+
+def moved(event: str, uniqueid: str, bridge: str) -> Message:
+    return about(event, uniqueid, bridgeuniqueid=bridge, bridgetype="basic", bridgetechnology="softmix")
 
 
 LIST_BEGINS = answer("c", eventlist="start")
@@ -60,6 +70,67 @@ def test_events_wait_for_the_status_and_the_list_stands_where_it_ends(resync: Re
     assert told(resync, status()) == ["NewChannel 1"]
     assert told(resync, about("Newchannel", "2"), LIST_BEGINS, row("1"), row("0")) == ["NewChannel 2"]
     assert told(resync, LIST_ENDS, about("Hangup", "0")) == ["live 1,2,0", "HungUp 0"]
+
+
+def bridges(*messages: Message) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Who is in which bridge, of which technology, by the list that these messages complete."""
+    resync = Resync("")
+    resync.expect("s", "c", "b")
+    events = [event for message in (status(), *messages) for event in resync.take(message, ARRIVAL)]
+    (live,) = [event for event in events if isinstance(event, ev.LiveChannels)]
+    return {(found.bridge, found.technology): found.channels for found in live.bridges}
+
+
+def test_the_list_says_who_is_in_which_bridge() -> None:
+    rows = [row("1", "talk"), row("2", "talk"), row("3"), row("4", "lot")]
+    assert bridges(kind("talk"), kind("lot", "holding_bridge"), LIST_BEGINS, *rows, LIST_ENDS) == {
+        ("talk", "simple_bridge"): ("1", "2"),
+        ("lot", "holding_bridge"): ("4",),
+    }
+
+
+def test_who_changes_bridges_during_the_list_is_where_they_went() -> None:
+    moves = [moved("BridgeLeave", "1", "talk"), moved("BridgeEnter", "1", "room")]
+    assert bridges(kind("talk"), LIST_BEGINS, row("1", "talk"), row("2", "talk"), *moves, LIST_ENDS) == {
+        ("room", "softmix"): ("1",),
+        ("talk", "simple_bridge"): ("2",),
+    }
+
+
+def test_who_leaves_a_bridge_or_hangs_up_during_the_list_is_in_none() -> None:
+    gone = [moved("BridgeLeave", "1", "talk"), about("Hangup", "2")]
+    rows = [row("1", "talk"), row("2", "talk"), row("3", "talk")]
+    assert bridges(kind("talk"), LIST_BEGINS, *rows, *gone, LIST_ENDS) == {("talk", "simple_bridge"): ("3",)}
+
+
+def test_who_left_before_their_row_came_is_in_none() -> None:
+    assert (
+        bridges(moved("BridgeEnter", "1", "room"), moved("BridgeLeave", "1", "room"), row("1"), LIST_ENDS)
+        == {}
+    )
+
+
+def test_a_bridge_of_which_nothing_is_known_is_not_told() -> None:
+    assert bridges(kind("talk"), LIST_BEGINS, row("1", "unheard-of"), LIST_ENDS) == {}
+
+
+def test_a_refused_list_of_bridges_is_kept_for_the_log_and_the_channels_are_told() -> None:
+    resync = Resync("")
+    resync.expect("s", "c", "b")
+    no = answer("b", "Error", message="Permission denied")
+    assert told(resync, status(), no, LIST_BEGINS, row("1", "talk"), LIST_ENDS) == ["live 1"]
+    assert resync.refusals == [Refusal("BridgeList", "Permission denied")]
+
+
+def test_a_server_that_has_booted_meanwhile_is_known_and_not_told_again() -> None:
+    resync = Resync("2026-11-23 04:00:00")
+    resync.expect("s", "c")
+    assert told(resync, status("1970-01-01", "01:00:00")) == ["ServerStarted"]
+    assert resync.is_booting
+    resync.ask_again("s2")
+    ready = answer("s2", corestartupdate="2026-11-23", corestartuptime="05:00:00")
+    assert told(resync, ready) == []
+    assert (resync.is_booting, resync.started) == (False, "2026-11-23 05:00:00")
 
 
 def test_a_channel_hung_up_during_the_list_is_not_listed(resync: Resync) -> None:
