@@ -135,6 +135,12 @@ def check_notices(notices: Sequence[Notice]) -> None:
         _check_names(asdict(notice))
 
 
+def check_nothing_else(said: Sequence[Told], right: Sequence[Told]) -> None:
+    """Nothing is told that did not happen, nothing more often than it happened, nothing after the hangup."""
+    assert _only_of(said, right), (said, right)
+    assert "hangup" not in [event for event, _ in said[:-1]], said
+
+
 def check_ringing(tracker: Tracker, notices: Sequence[Notice]) -> None:
     """Each channel rings, and is answered, once at most; when all is over none rings any more."""
     for record in tracker.calls():
@@ -154,6 +160,8 @@ def check_document(document: CallDocument) -> None:
     main = document.main
     for part in (main, *document.legs, *document.all_legs):
         _check_part(part, main)
+        # What rings is not answered yet; the whole call may ring again after its first answer.
+        assert part is main or part.answer_time is None or part.ringtime + part.billsec <= part.duration, part
     _check_names(asdict(document))
     if not document.legs:
         return
@@ -213,7 +221,7 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(part)
 
 
-def _only_of(these: Sequence[str | None], those: Sequence[str | None]) -> bool:
+def _only_of(these: Sequence[Any], those: Sequence[Any]) -> bool:
     left = list(those)
     for one in these:
         if one not in left:

@@ -9,14 +9,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hypothesis import strategies as st
-from story import CALLER, DID, Story
+from story import Story
 
 from vipex_bridge.calls import events as ev
 
+NUMBER = "36301234576"
 START_S = 1795409343.0
 EXTENSIONS = ["200", "221", "251", "252"]
 _PAUSES_S = st.sampled_from([0.004, 0.4, 1.0, 2.6, 7.0, 61.3])
-_LEAVES = st.sampled_from([False] * 12 + [True])
+_TECHNOLOGIES = {"basic": "simple_bridge", "parking": "holding_bridge", "base": "softmix"}
+_LEAVES = st.sampled_from([False] * 24 + [True])
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,21 @@ class Ring:
     for_caller: bool
 
 
+@dataclass
+class TrueLeg:
+    """What is right to tell of a leg: since when its extension talked, how long it really rang."""
+
+    exten: str
+    answered: float | None = None
+    ring_s: float = 0.0
+
+
 class CallerLeaves(Exception):
     """The outside party has had enough."""
+
+
+def _age(linkedid: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in linkedid.split("."))
 
 
 class Telling:
@@ -41,13 +56,16 @@ class Telling:
         self.draw = draw
         self.story = Story(START_S, linkedid="1795409343.1")
         self.told: list[tuple[str, str | None]] = []
-        self.legs: list[tuple[str, bool]] = []
+        self.legs: list[TrueLeg] = []
+        self.ringing_since: dict[str, float] = {}
+        self.lingering: list[str] = []
         self.live: list[str] = []
         self.bridge_of: dict[str, str] = {}
         self.ringing: list[Ring] = []
         self.caller = ""
         self.talker = ""
-        self.parked = False
+        self.parked = ""
+        self.others = 0
         self.queue = ""
         self._count = 0
 
@@ -69,6 +87,8 @@ class Telling:
     def wait(self) -> None:
         """Time passes, and the caller may leave."""
         self.story.wait(self.draw(_PAUSES_S))
+        while self.lingering:
+            self.goes(self.lingering.pop())
         if self.caller and self.draw(_LEAVES):
             raise CallerLeaves
 
@@ -90,11 +110,12 @@ class Telling:
         """A phone that calls by itself."""
         return self.appears(f"PJSIP/{exten}", None, number=exten, exten=dialled, state=4)
 
-    def local_pair(self, exten: str, of: str) -> tuple[str, str]:
+    def local_pair(self, exten: str, of: str | None) -> tuple[str, str]:
+        """The two halves of a Local channel: of the same call as `of`, or (None) the first of their own."""
         one = self.appears(f"Local/{exten}@from-queue", of, ";1", exten=exten)
         two = one[:-1] + "2"
         uniqueid = f"{int(self.story.at)}.{self.number()}"
-        linkedid = self.story.channels[of].linkedid
+        linkedid = self.story.channels[one].linkedid
         self.story.channel(two, uniqueid=uniqueid, linkedid=linkedid, exten=exten, state=4)
         self.live.append(two)
         halves = self.story.channels[one], self.story.channels[two]
@@ -108,12 +129,29 @@ class Telling:
         self.live.remove(name)
         self.story.hangs_up(name)
 
+    def lets_go(self, name: str) -> None:
+        """A phone that has transferred hangs up: at once, or a while later."""
+        if self.maybe():
+            self.goes(name)
+        else:
+            self.lingering.append(name)
+
     def enters(self, bridge: str, *names: str, kind: str = "basic") -> None:
-        technology = "holding_bridge" if kind == "parking" else "simple_bridge"
+        technology = _TECHNOLOGIES[kind]
         for name in names:
             self.bridge_of[name] = bridge
+            if kind == "basic":
+                self.shares_linkedid(bridge)
             channel = self.story.channels[name]
             self.story.events.append(ev.BridgeEnter(self.story.at, channel, bridge, kind, technology))
+
+    def shares_linkedid(self, bridge: str) -> None:
+        """Whoever meets in a basic bridge goes on under the oldest linkedid (CDR specification)."""
+        channels = self.story.channels
+        names = [name for name, where in self.bridge_of.items() if where == bridge]
+        oldest = min((channels[name].linkedid for name in names), key=_age)
+        for name in names:
+            channels[name] = replace(channels[name], linkedid=oldest)
 
     def parts(self, *names: str) -> None:
         for name in names:
@@ -121,6 +159,15 @@ class Telling:
             if bridge is not None:
                 channel = self.story.channels[name]
                 self.story.events.append(ev.BridgeLeave(self.story.at, channel, bridge))
+
+    def peer(self) -> str:
+        """Whom the talker has in the bridge: the caller, or the Local channel that leads to him."""
+        return self.with_(self.talker)
+
+    def with_(self, name: str) -> str:
+        """The other one in its bridge."""
+        home = self.bridge_of[name]
+        return next(other for other, where in self.bridge_of.items() if where == home and other != name)
 
     def new_bridge(self) -> str:
         return f"bridge-{self.number()}"
@@ -131,6 +178,18 @@ class Telling:
         pair = self.local_pair(exten, caller) if self.maybe() else None
         if pair is not None:
             self.story.dials(caller, pair[0])
+        return self.dialled(caller, pair, exten, for_caller=for_caller, line=line)
+
+    def dialled(
+        self,
+        caller: str,
+        pair: tuple[str, str] | None,
+        exten: str,
+        *,
+        for_caller: bool = True,
+        line: bool = False,
+    ) -> Ring:
+        """A phone or (`line`) an outside number, dialled for `caller`, through the pair if there is one."""
         dest = (
             self.appears("PJSIP/trunk", caller, context="from-trunk") if line else self.phone(exten, caller)
         )
@@ -154,10 +213,21 @@ class Telling:
             self.dial_state(ring.caller, ring.pair[0])
         if ring.for_caller:
             self.told.append(("ringing", ring.exten))
+            self.ringing_since[ring.dest] = self.story.at
+
+    def has_rung(self, ring: Ring) -> None:
+        """No longer: the leg of the moment rang as long as the longest of its phones."""
+        since = self.ringing_since.pop(ring.dest, None)
+        if since is not None:
+            self.legs[-1].ring_s = max(self.legs[-1].ring_s, self.story.at - since)
 
     def dial_state(self, caller: str | None, dest: str) -> None:
         by = self.story.channels[caller] if caller is not None else None
         self.story.events.append(ev.DialState(self.story.at, by, self.story.channels[dest], "RINGING"))
+
+    def dial_begin(self, dest: str, exten: str) -> None:
+        """Asterisk itself dials: it was asked to, as for click to call."""
+        self.story.events.append(ev.DialBegin(self.story.at, None, self.story.channels[dest], exten))
 
     def dial_end(self, caller: str | None, dest: str, status: str) -> None:
         by = self.story.channels[caller] if caller is not None else None
@@ -165,6 +235,7 @@ class Telling:
 
     def stops(self, ring: Ring, status: str) -> None:
         self.ringing.remove(ring)
+        self.has_rung(ring)
         self.dial_end(ring.pair[1] if ring.pair else ring.caller, ring.dest, status)
         self.goes(ring.dest)
         if ring.pair:
@@ -176,6 +247,7 @@ class Telling:
         """The phone is taken off the hook; all others stop ringing. Nobody talks yet."""
         self.story.up(ring.dest)
         self.ringing.remove(ring)
+        self.has_rung(ring)
         for other in list(self.ringing):
             self.stops(other, "CANCEL")
         self.dial_end(ring.pair[1] if ring.pair else ring.caller, ring.dest, "ANSWER")
@@ -212,9 +284,15 @@ class Telling:
         """The caller has somebody to talk to."""
         self.answers(ring)
         self.leaves_queue()
+        self.legs[-1].exten, self.legs[-1].answered = ring.exten, self.story.at
         self.meets(ring)
         self.talker = ring.dest
         self.told.append(("answer", ring.exten))
+
+    def comes_to_talk(self, exten: str) -> None:
+        """Somebody talks with the caller from now on without having rung for him."""
+        self.told.append(("answer", exten))
+        self.legs.append(TrueLeg(exten, answered=self.story.at))
 
     def leaves_queue(self) -> None:
         if self.queue:
@@ -222,83 +300,16 @@ class Telling:
             self.story.events.append(ev.QueueLeft(self.story.at, caller, self.queue))
         self.queue = ""
 
-    # -- an inbound call, in its steps ------------------------------------------------------
-
-    def arrives(self) -> None:
-        self.caller = self.appears(
-            "PJSIP/trunk", None, number=CALLER, exten=DID, state=4, context="from-trunk"
-        )
-        keys = self.draw(st.sampled_from(["", "1", "1,2"]))
-        for end in range(1, len(keys) + 1, 2):
-            if end == 1:
-                self.story.up(self.caller)
-            self.wait()
-            self.story.says(self.caller, "VIPEX_IVR_DIGITS", keys[:end])
-
-    def is_offered(self) -> bool:
-        """Offered once, or to somebody else after that; whether anybody takes the call."""
-        return any(self.is_tried() for _ in range(self.draw(st.integers(1, 2))))
-
-    def is_tried(self) -> bool:
-        """Rings one extension, a group, or a queue's members in turn; whether one takes the call."""
-        how = self.draw(st.sampled_from(["one", "group", "queue", "queue of all"]))
-        if how.startswith("queue"):
-            self.story.up(self.caller).joins(self.caller, "18")
-            self.queue = "18"
-        if how == "queue":
-            tries = self.draw(st.integers(1, 3))
-            taken = any(self.rings_all([self.someone()]) for _ in range(tries))
-        else:
-            size = 1 if how == "one" else 3
-            extens = st.lists(st.sampled_from(EXTENSIONS), min_size=min(size, 2), max_size=size, unique=True)
-            taken = self.rings_all(self.draw(extens))
+    def talks_outside(self, ring: Ring) -> None:
+        """The caller has been sent outside; he talks there, and that is the end of it."""
+        if not any(leg.answered is not None for leg in self.legs):
+            self.told.append(("answer", self.legs[-1].exten))
+        self.legs[-1].answered = self.story.at
+        self.answers(ring)
         self.leaves_queue()
-        return taken
-
-    def rings_all(self, extens: list[str]) -> bool:
-        """One try, of all of them at once; whether it is answered, or picked up by somebody else."""
-        attempts = [self.calls(self.caller, exten) for exten in extens]
-        self.legs.append((extens[0], False))
-        if self.draw(st.sampled_from([False, False, False, True])):
-            self.tick()
-            for ring in attempts:
-                self.stops(ring, "BUSY")
-            return False
-        self.tick()
-        for ring in attempts:
-            self.rings(ring)
+        self.meets(ring)
         self.wait()
-        end = self.draw(st.sampled_from(["answer", "answer", "nobody", "pickup"]))
-        if end == "answer":
-            taken = self.draw(st.sampled_from(attempts))
-            self.connected(taken)
-            self.legs[-1] = (taken.exten, True)
-            return True
-        if end == "pickup" and attempts[0].pair is None:
-            self.is_picked_up(attempts)
-            return True
-        for ring in attempts:
-            self.stops(ring, "NOANSWER")
-        self.tick()
-        return False
-
-    def is_picked_up(self, attempts: list[Ring]) -> None:
-        exten = self.someone()
-        by, ring = self.calling(exten, "*8"), attempts[0]
-        story = self.story.up(by)
-        story.wait(0.1)
-        story.events.append(ev.PickedUp(story.at, story.channels[by], story.channels[ring.dest]))
-        self.ringing.remove(ring)
-        self.goes(ring.dest)
-        for other in attempts[1:]:
-            self.stops(other, "CANCEL")
-        story.ends(self.caller, by, "ANSWER").up(self.caller)
-        self.leaves_queue()
-        self.tick()
-        self.enters(self.new_bridge(), by, self.caller)
-        self.talker = by
-        self.told.append(("answer", exten))
-        self.legs.append((exten, True))
+        raise CallerLeaves
 
     # -- the end ----------------------------------------------------------------------------
 
@@ -307,7 +318,7 @@ class Telling:
         if self.queue:
             self.leaves_queue()
         if self.parked:
-            self.story.events.append(ev.Unparked(self.story.at, self.story.channels[self.caller], None))
+            self.story.events.append(ev.Unparked(self.story.at, self.story.channels[self.parked], None))
         for ring in [ring for ring in self.ringing if ring.caller == self.caller]:
             self.stops(ring, "CANCEL")
         caller_first = self.maybe()

@@ -192,7 +192,10 @@ def _outbound_leg(record: CallRecord, caller: Channel, call_end: float) -> list[
     chosen = next((attempt for attempt in attempts if attempt.answered is not None), attempts[-1])
     rung_s = sum(attempt.ring_s for attempt in attempts)
     whole = replace(chosen, begin=attempts[0].begin, ring_s=rung_s)
-    return [Leg(whole, (whole,), _first_known(caller.ended, call_end))]
+    talks = [talk for talk in record.talks if talk.channel == caller.uniqueid]
+    # A phone that has sent the far end on may stay, alone, until it hangs up.
+    end = _first_known(talks[-1].end if talks else None, caller.ended, call_end)
+    return [Leg(whole, (whole,), end)]
 
 
 def _outside_attempt(record: CallRecord, dial: Dial, exten: str, call_end: float) -> Attempt:

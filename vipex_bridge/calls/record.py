@@ -211,12 +211,29 @@ class CallRecord:
         while uniqueid is not None and uniqueid not in seen:
             seen.add(uniqueid)
             channel = self.channels.get(uniqueid)
-            if channel is None or channel.role is not Role.LOCAL:
-                return channel
+            reached = self.behind(channel) if channel is not None else None
+            if channel is None or reached is not None:
+                return reached
             twin = self.by_name(channel.name[:-1] + "1") if channel.name.endswith(";2") else channel
             back = next((d for d in self.dials if twin is not None and d.dest == twin.uniqueid), None)
             uniqueid = back.caller if back is not None else None
         return None
+
+    def behind(self, half: Channel) -> Channel | None:
+        """Whom the second half of a Local channel reached, for its first half; any other channel is itself.
+
+        A first half dials by itself only when it was sent on: then it is that party who calls.
+        """
+        seen: set[str] = set()
+        while half.role is Role.LOCAL and half.name.endswith(";1") and half.uniqueid not in seen:
+            seen.add(half.uniqueid)
+            twin = self.by_name(half.name[:-1] + "2")
+            tried = [d.dest for d in self.dials if twin is not None and d.caller == twin.uniqueid]
+            up = [self.channels[dest] for dest in tried if self.channels[dest].up is not None]
+            if not up:
+                return None
+            half = up[-1]
+        return half if half.role is not Role.LOCAL else None
 
     def absorb(self, other: CallRecord) -> None:
         """Takes over all that is known of a call that turned out to be the same one."""

@@ -91,6 +91,9 @@ def hand_over(record: CallRecord, hearing: Hearing, event: ev.AttendedTransferre
     transferer = record.channels[event.original.uniqueid]
     transferers = {event.original.uniqueid, event.second.uniqueid}
     transferee = event.transferee.uniqueid if event.transferee is not None else None
+    party = record.behind(record.channels[transferee]) if transferee is not None else None
+    # Who is handed over, and, where a Local channel stands for him, he himself: neither was called anew.
+    themselves = transferers | {transferee, party.uniqueid if party is not None else None}
     near = {other for side in sides for other in hearing.company(side)} | set(sides)
     twins = [record.by_name(local_twin(c.name) or "") for c in record.channels.values() if c.uniqueid in near]
     near |= {twin.uniqueid for twin in twins if twin is not None}
@@ -98,7 +101,7 @@ def hand_over(record: CallRecord, hearing: Hearing, event: ev.AttendedTransferre
     handed = []
     for dial in record.dials:
         dest = record.channels[dial.dest]
-        if dest.ended is not None or dest.role is Role.LOCAL or dial.dest in {*transferers, transferee}:
+        if dest.ended is not None or dest.role is Role.LOCAL or dial.dest in themselves:
             continue
         concerned = dial.dest in near or dial.caller in near
         if not concerned or record.comes_from_outside(dial) or not _hears_outside(record, near, dial):
@@ -114,8 +117,10 @@ def hand_over(record: CallRecord, hearing: Hearing, event: ev.AttendedTransferre
         record.talks = [talk for talk in record.talks if talk.channel != event.second.uniqueid]
     for dial in record.dials:
         dest = record.channels[dial.dest]
+        if dest.ended is not None or dial.dest in themselves:
+            continue
         # Whoever is tried behind it later is tried for the outside party too.
-        if dial.caller in transferers and dest.role is Role.LOCAL and dest.ended is None:
+        if dial.caller in transferers and dest.role is Role.LOCAL:
             dial.caller = transferee if transferee is not None else dial.caller
     return handed
 

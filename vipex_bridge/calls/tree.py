@@ -164,6 +164,8 @@ def _tile(legs: list[Leg], start: float, end: float) -> list[_Placed]:
         joins_next = following is not None and _talk_together(leg, following)
         if joins_next or (before is not None and _talk_together(before, leg)):
             own_end = leg.end
+            if following is not None and following.chosen.handed_over and not joins_next:
+                own_end = min(own_end, following.chosen.begin)
         elif following is not None:
             own_end = following.chosen.begin if following.chosen.handed_over else leg.end
         else:

@@ -8,7 +8,13 @@ from outcome import NUMBERING, told
 from story import CALLER, DID, TRUNK, Story
 
 from vipex_bridge.calls.document import Notice
-from vipex_bridge.calls.events import AttendedTransferred, BlindTransferred, LiveChannels, PickedUp
+from vipex_bridge.calls.events import (
+    AttendedTransferred,
+    BlindTransferred,
+    LiveChannels,
+    LocalBridge,
+    PickedUp,
+)
 from vipex_bridge.calls.testimony import add_rows
 from vipex_bridge.calls.tracker import Tracker
 from vipex_bridge.calls.tree import build
@@ -107,6 +113,75 @@ def test_outbound_call_sent_on_through_a_local_channel_keeps_whom_it_dialled() -
     assert legs == [(0, "1102", "36301234576", True), (0, "1102", "36301112222", False)]
 
 
+def test_outbound_call_sent_on_by_a_phone_that_hangs_up_late_rings_the_colleague() -> None:
+    phone, far = "PJSIP/1102-00000001", "PJSIP/trunk-00000002"
+    story = Story(1000.0).channel(phone, number="1102", exten="36301234576", state=4)
+    story.channel(far, context="from-trunk").dials(phone, far, "36301234576@trunk").wait(2).up(far)
+    story.ends(phone, far, "ANSWER").talks(phone, far).wait(3)
+    channels = story.channels
+    story.events.append(BlindTransferred(story.at, "Success", channels[phone], channels[far], "221"))
+    story.leaves(far).channel(COLLEAGUE).dials(far, COLLEAGUE).rings(far, COLLEAGUE).wait(4)
+    story.up(COLLEAGUE).ends(far, COLLEAGUE, "ANSWER").leaves(phone).hangs_up(phone)
+    story.bridge = "bridge-2"
+    story.talks(COLLEAGUE, far).wait(5).hangs_up(COLLEAGUE, far)
+    _, document = told(story)
+    assert document is not None
+    legs = [(leg.exten, leg.duration, leg.ringtime, leg.billsec) for leg in document.legs]
+    assert legs == [("1102", 5, 0, 3), ("221", 9, 4, 5)]
+
+
+def test_outbound_call_behind_a_local_channel_that_is_sent_on_itself_rings_the_colleague() -> None:
+    """1102 has the half ;1 in its bridge, as the Local channel stays; so ;1 dials when it is sent on."""
+    phone, far = "PJSIP/1102-00000001", "PJSIP/trunk-00000002"
+    one, two = "Local/36301234576@from-internal-00000003;1", "Local/36301234576@from-internal-00000003;2"
+    story = Story(1000.0).channel(phone, number="1102", exten="36301234576", state=4)
+    story.channel(one).channel(two).dials(phone, one).channel(far, context="from-trunk")
+    story.dials(two, far, "36301234576@trunk").wait(2).up(far).ends(two, far, "ANSWER")
+    channels = story.up(two).up(one).ends(phone, one, "ANSWER").channels
+    story.events.append(LocalBridge(story.at, channels[one], channels[two]))
+    home, story.bridge = story.bridge, "bridge-2"
+    story.talks(far, two)
+    story.bridge = home
+    story.talks(one, phone).wait(3)
+    story.events.append(BlindTransferred(story.at, "Success", channels[phone], channels[one], "221"))
+    story.leaves(one, phone).hangs_up(phone)
+    story.channel(COLLEAGUE).dials(one, COLLEAGUE).rings(one, COLLEAGUE).wait(4)
+    story.ends(one, COLLEAGUE, "NOANSWER").hangs_up(COLLEAGUE, one, two, far)
+    _, document = told(story)
+    assert document is not None
+    legs = [(leg.exten, leg.duration, leg.ringtime) for leg in document.legs]
+    assert legs == [("1102", 5, 0), ("221", 4, 4)]
+
+
+def test_outbound_call_behind_a_local_channel_that_is_handed_over_keeps_its_answer() -> None:
+    """1102 has the half ;1 in its bridge, calls 221 on a second line, and joins the two."""
+    phone, far, second = "PJSIP/1102-00000001", "PJSIP/trunk-00000002", "PJSIP/1102-00000005"
+    one, two = "Local/36301234576@from-internal-00000003;1", "Local/36301234576@from-internal-00000003;2"
+    story = Story(1000.0).channel(phone, number="1102", exten="36301234576", state=4)
+    story.channel(one).channel(two).dials(phone, one).channel(far, context="from-trunk")
+    story.dials(two, far, "36301234576@trunk").wait(2).up(far).ends(two, far, "ANSWER")
+    channels = story.up(two).up(one).ends(phone, one, "ANSWER").channels
+    story.events.append(LocalBridge(story.at, channels[one], channels[two]))
+    home, story.bridge = story.bridge, "bridge-2"
+    story.talks(far, two)
+    story.bridge = home
+    story.talks(one, phone).wait(3)
+    apart = "200.1"
+    story.channel(second, number="1102", exten="221", state=4, uniqueid=apart, linkedid=apart)
+    story.channel(COLLEAGUE, linkedid=apart).dials(second, COLLEAGUE).rings(second, COLLEAGUE).wait(1)
+    story.up(COLLEAGUE).ends(second, COLLEAGUE, "ANSWER").leaves(one)
+    story.bridge = "bridge-3"
+    story.talks(COLLEAGUE, second).wait(1).leaves(second).talks(one)
+    parties = channels[phone], channels[second], channels[one], channels[COLLEAGUE]
+    story.events.append(AttendedTransferred(story.at, "Success", *parties, "Bridge"))
+    story.hangs_up(phone, second).wait(4).hangs_up(COLLEAGUE, one, two, far)
+    _, document = told(story)
+    assert document is not None
+    assert (document.main.answer_time, document.main.billsec) == (1002, 9)
+    legs = [(leg.exten, leg.answer_time) for leg in document.legs]
+    assert legs == [("1102", 1002), ("221", 1007)]
+
+
 def test_attended_transfer_outside_from_a_second_line_is_one_leg_more() -> None:
     """200 calls a mobile from a second line, talks to it for 3 s, then joins it with the caller."""
     story = Story(1000.0).arrives(TRUNK, CALLER, DID).channel(FIRST).dials(TRUNK, FIRST).rings(TRUNK, FIRST)
@@ -126,6 +201,36 @@ def test_attended_transfer_outside_from_a_second_line_is_one_leg_more() -> None:
     assert document is not None
     legs = [(leg.direction, leg.exten, leg.dst, leg.duration, leg.billsec) for leg in document.legs]
     assert legs == [(1, "200", DID, 9, 7), (0, "200", "36301112222", 4, 4)]
+
+
+def test_third_of_a_conference_is_answered_when_it_joins() -> None:
+    """251 and 252 are in it with the caller; 221 joins 0.4 s before all leave."""
+    story = Story(1000.0).arrives(TRUNK, CALLER, DID).up(TRUNK).talks(TRUNK)
+    joined = []
+    for exten, pause_s in (("251", 1.0), ("252", 1.0), ("221", 4.0)):
+        name, own = f"PJSIP/{exten}-00000002", f"{exten}.1"
+        story.wait(pause_s).channel(name, number=exten, exten="800", state=4, uniqueid=own, linkedid=own)
+        story.up(name).talks(name)
+        joined.append(name)
+    story.wait(0.4).leaves(*joined, TRUNK).hangs_up(*joined, TRUNK)
+    _, document = told(story)
+    assert document is not None
+    legs = [(leg.exten, leg.start_time, leg.answer_time) for leg in document.legs]
+    assert legs == [("251", 1000, 1001), ("252", 1002, 1002), ("221", 1006, 1006)]
+
+
+def test_loser_of_a_ring_group_rings_no_longer_than_its_part() -> None:
+    """221 rings 2.6 s, up to the last tenth of a second; the winner's talk begins in the next one."""
+    story = Story(1000.3).arrives(TRUNK, CALLER, DID).channel(FIRST).channel(COLLEAGUE)
+    story.dials(TRUNK, FIRST).dials(TRUNK, COLLEAGUE).rings(TRUNK, FIRST).rings(TRUNK, COLLEAGUE)
+    story.wait(2.6).up(FIRST).ends(TRUNK, COLLEAGUE, "CANCEL").hangs_up(COLLEAGUE)
+    story.ends(TRUNK, FIRST, "ANSWER").wait(0.2).talks(FIRST, TRUNK).wait(4).hangs_up(FIRST, TRUNK)
+    _, document = told(story)
+    assert document is not None
+    assert [(part.exten, part.duration, part.ringtime) for part in document.all_legs] == [
+        ("200", 7, 3),
+        ("221", 2, 2),
+    ]
 
 
 def test_call_found_up_and_then_picked_up_hangs_up_once() -> None:
