@@ -222,6 +222,7 @@ class Bench:
             channel_events=ChannelEvents(CelSource(settings.cel, settings.timezone), clock=self.clock),
             wake=lambda client: None,
             clock=self.clock,
+            monotonic=self.clock,
         )
         self.step()
 

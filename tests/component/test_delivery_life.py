@@ -214,7 +214,9 @@ def test_a_resend_by_a_command_beside_the_bridge_is_noticed(
 @pytest.mark.parametrize("due_in_s", [None, 3600.0])
 def test_an_idle_bridge_looks_at_its_store_hardly_ever(bridge: Bridge, due_in_s: float | None) -> None:
     if due_in_s is not None:
-        queued(bridge.store, new(at=NOW + due_in_s))
+        [delivery_id] = queued(bridge.store, new())
+        claimed(bridge.store)
+        record(bridge.store, delivery_id, "retry", again_at=NOW + due_in_s)
     looked: list[float] = []
 
     def clock() -> float:

@@ -3,113 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from ending_bench import CONFIGURATION, START, Bench, body
 from story import TRUNK, Story, inbound_example
 
 from vipex_bridge.bridge.ending import Ending
-from vipex_bridge.bridge.live import Live
 from vipex_bridge.bridge.telling import Telling, numbering_of
 from vipex_bridge.calls.tracker import Tracker
 from vipex_bridge.cdr.poller import Poller
 from vipex_bridge.config.load import load_text
-from vipex_bridge.store.outbox import Delivery
 from vipex_bridge.store.store import Store
-
-START = 1_795_409_430.0
-COLUMNS = (
-    "start, answer, end, clid, src, dst, dcontext, channel, dstchannel, lastapp, lastdata, "
-    "duration, billsec, disposition, amaflags, accountcode, peeraccount, uniqueid, linkedid, sequence, "
-    "userfield, ivr_digits, custom_field, pincode, cost_location, cc_call, recordingfile"
-)
-
-CONFIGURATION = """
-node: test
-timezone: UTC
-asterisk:
-  cdr: {{source: 'sqlite:///{folder}/master.db'}}
-  recordings: {{root: {folder}/monitor, wait: 10s}}
-numbers: {{trunks: ['PJSIP/trunk*']}}
-clients:
-  billing: {{kind: call_end, url: 'http://host/cdr'}}
-  broken: {{kind: call_end, url: 'http://host/cdr', body: '{{{{ 1 // billsec }}}}', content_type: text/plain}}
-  sales: {{kind: call_end, url: 'http://host/cdr', match: {{dst: ['99*']}}}}
-  missed: {{kind: call_end, url: 'http://host/cdr', directions: [2]}}
-"""
-
-
-class Bench:
-    """The rooms between CDR, tracker and store, with a clock that is moved by hand."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.now = START
-        self.connected = True
-        (folder / "monitor").mkdir()
-        with closing(sqlite3.connect(folder / "master.db")) as database:
-            database.execute(f"CREATE TABLE cdr (AcctId INTEGER PRIMARY KEY, {COLUMNS})")
-            database.commit()
-        settings = load_text(CONFIGURATION.format(folder=folder), Path("config.yaml"), {}).settings
-        assert settings.cdr is not None
-        self.store = Store(f"sqlite:///{folder}/state.db", "test")
-        self.tracker = Tracker(numbering_of(settings.numbers))
-        telling = Telling(settings)
-        self.ending = Ending(
-            settings,
-            self.tracker,
-            self.store,
-            telling,
-            Poller(settings.cdr, settings.timezone, self.store.cursor(), clock=self.clock),
-            ami_connected=lambda: self.connected,
-            wake=lambda client: None,
-            clock=self.clock,
-        )
-        self.live = Live(
-            self.tracker,
-            self.store,
-            telling,
-            on_ended=self.ending.on_ended,
-            wake=lambda client: None,
-            clock=self.clock,
-        )
-        self.step()
-
-    def clock(self) -> float:
-        return self.now
-
-    def step(self, seconds: float = 0.0) -> None:
-        """Time goes on, with a round every now and then."""
-        rounds = max(1, min(round(seconds), 60))
-        for _ in range(rounds):
-            self.now += seconds / rounds
-            asyncio.run(self.ending.step())
-
-    def happens(self, story: Story) -> None:
-        """AMI tells a story, which is committed."""
-
-        self.live.on_events(story.events)
-        assert asyncio.run(self.live.commit())
-
-    def row(self, **values: object) -> None:
-        """Asterisk writes a row."""
-        row = {
-            "start": "2026-11-23 04:50:30", "answer": "2026-11-23 04:50:42", "end": "2026-11-23 04:50:46",
-            "src": "3642999425", "dst": "3642999408", "channel": TRUNK, "dstchannel": "PJSIP/251-00000004",
-            "lastapp": "Dial", "duration": 16, "billsec": 4, "disposition": "ANSWERED", "uniqueid": "100.1",
-            "linkedid": "100.1", "sequence": 1, **values,
-        }  # fmt: skip
-        with closing(sqlite3.connect(self.folder / "master.db")) as database:
-            names = ", ".join(row)
-            marks = ", ".join("?" for _ in row)
-            database.execute(f"INSERT INTO cdr ({names}) VALUES ({marks})", list(row.values()))
-            database.commit()
-
-    def told(self, client: str = "billing") -> list[Delivery]:
-        return self.store.deliveries(client=client)
 
 
 @pytest.fixture
@@ -117,11 +24,6 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     bench = Bench(tmp_path)
     yield bench
     bench.store.close()
-
-
-def body(delivery: Delivery) -> str:
-    assert delivery.request is not None
-    return delivery.request.body or ""
 
 
 def test_a_call_is_told_when_it_is_over_its_rows_are_there_and_it_has_settled(bench: Bench) -> None:
@@ -261,10 +163,31 @@ def test_after_a_restart_an_ended_call_is_still_told_once(tmp_path: Path) -> Non
             ami_connected=lambda: False,
             wake=lambda client: None,
             clock=bench.clock,
+            monotonic=lambda: bench.passed,
         )
         again.restore()
         for _ in range(3):
             bench.now += 11
+            bench.passed += 11
             asyncio.run(again.step())
         [delivery] = store.deliveries(client="billing")
     assert '"billsec": 4' in body(delivery)
+
+
+def test_the_clock_set_back_an_hour_keeps_no_call_waiting(bench: Bench) -> None:
+    bench.happens(inbound_example(START))
+    bench.row()
+    bench.step(1)
+    bench.now -= 3600
+    bench.step(12)
+    assert len(bench.told()) == 1
+
+
+def test_the_clock_set_forward_a_day_tells_no_call_before_it_has_settled(bench: Bench) -> None:
+    bench.row()
+    bench.step(1)
+    bench.now += 86_400
+    bench.step(8)
+    assert bench.told() == []
+    bench.step(4)
+    assert len(bench.told()) == 1

@@ -82,7 +82,12 @@ class Rooms:
         self.transport = Transport()
         telling = Telling(settings)
         self.deliveries = Deliveries(
-            self.store, settings, self.transport, find_recording=lambda name: None, clock=self.clock
+            self.store,
+            settings,
+            self.transport,
+            find_recording=lambda name: None,
+            clock=self.clock,
+            uptime=self.clock,
         )
         self.live = Live(
             self.tracker,
@@ -102,6 +107,7 @@ class Rooms:
             ami_connected=lambda: self.session.connected,
             wake=self.deliveries.wake,
             clock=self.clock,
+            monotonic=self.clock,
         )
 
     def clock(self) -> float:

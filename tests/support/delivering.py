@@ -53,6 +53,8 @@ class Bridge:
     recordings: Mapping[str, Path] = field(default_factory=dict)
     tried: list[tuple[int, str]] = field(default_factory=list)
     clock: Callable[[], float] = time.time
+    uptime: Callable[[], float] | None = None
+    """None: the clock is not set by anybody, time passes as it says."""
     happened: threading.Condition = field(default_factory=threading.Condition)
 
     @contextmanager
@@ -63,6 +65,7 @@ class Bridge:
             self.transport,
             find_recording=self.recordings.get,
             clock=self.clock,
+            uptime=self.uptime or self.clock,
             random=lambda: 0.0,
             on_attempt=self.on_attempt,
         )

@@ -36,7 +36,7 @@ TRY_AGAIN_S = 60.0
 
 @dataclass(slots=True)
 class Pending:
-    """A call that is not told yet, and its signs of life."""
+    """A call that is not told yet, and its signs of life: moments of the monotonic clock."""
 
     call_id: int
     record: CallRecord | None = None
@@ -80,7 +80,9 @@ class Ending:
         channel_events: ChannelEvents | None = None,
         wake: Callable[[str], None],
         clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`clock` dates what is kept; `monotonic` measures every wait, whatever becomes of the clock."""
         self._tracker = tracker
         self._store = store
         self._telling = telling
@@ -89,6 +91,7 @@ class Ending:
         self._ami_connected = ami_connected
         self._wake = wake
         self._clock = clock
+        self._monotonic = monotonic
         self._pending: dict[int, Pending] = {}
         self._source_is_well = True
         self.late_rows = 0
@@ -103,7 +106,7 @@ class Ending:
 
     def restore(self) -> None:
         """Takes up where the last run left off: calls that were live, and calls not yet told."""
-        now = self._clock()
+        now = self._monotonic()
         for stored in self._store.open_calls():
             pending = self._pending.setdefault(stored.id, Pending(stored.id))
             pending.rows = self._store.rows_of(stored.id)
@@ -121,7 +124,7 @@ class Ending:
         """AMI says that every channel of the call has hung up."""
         pending = self._pending.setdefault(call_id, Pending(call_id))
         pending.record = record
-        pending.ended_at = self._clock()
+        pending.ended_at = self._monotonic()
 
     async def run(self) -> None:
         """Polls and tells until cancelled."""
@@ -153,7 +156,7 @@ class Ending:
             except Exception:
                 # One call that cannot be built must not keep the others from being told.
                 self.failed_calls += 1
-                pending.not_before = self._clock() + TRY_AGAIN_S
+                pending.not_before = self._monotonic() + TRY_AGAIN_S
                 log.exception("call.failed", call=pending.call_id)
 
     # -- rows -------------------------------------------------------------------------------
@@ -188,9 +191,9 @@ class Ending:
                     taken.append((call_id, group))
             writer.move_cursor(polled.cursor)
         for call_id, group in taken:
-            self._rows_arrived(call_id, group, now)
+            self._rows_arrived(call_id, group)
 
-    def _rows_arrived(self, call_id: int, group: list[CdrRow], now: float) -> None:
+    def _rows_arrived(self, call_id: int, group: list[CdrRow]) -> None:
         stored = self._store.call(call_id)
         if stored is not None and stored.state not in OPEN:
             self.late_rows += 1
@@ -199,7 +202,7 @@ class Ending:
         pending = self._pending.setdefault(call_id, Pending(call_id))
         new_keys = {row.key for row in group}
         pending.rows = [*(row for row in pending.rows if row.key not in new_keys), *group]
-        pending.last_row_at = now
+        pending.last_row_at = self._monotonic()
         pending.logged.ask_again()
 
     # -- channel event logging --------------------------------------------------------------
@@ -241,7 +244,8 @@ class Ending:
     # -- telling ----------------------------------------------------------------------------
 
     def _is_complete(self, pending: Pending) -> bool:
-        if self._clock() < pending.not_before:
+        now = self._monotonic()
+        if now < pending.not_before:
             return False
         cdr = self._settings.cdr
         if pending.was_missed() and self._channel_events.is_awaited(pending.logged):
@@ -253,7 +257,7 @@ class Ending:
             logged_end_at=pending.logged.over_at,
         )
         settle_s = cdr.settle_s if cdr is not None else 3.0
-        return is_complete(signs, self._clock(), settle_s=settle_s, has_cdr=self._poller is not None)
+        return is_complete(signs, now, settle_s=settle_s, has_cdr=self._poller is not None)
 
     def _is_live(self, pending: Pending) -> bool:
         if self._ami_connected():
@@ -281,7 +285,7 @@ class Ending:
 
     def _recordings_are_whole(self, pending: Pending, document: CallDocument | None) -> bool:
         """Whether every recording has stopped growing, or has been waited for long enough."""
-        now = self._clock()
+        now = self._monotonic()
         if pending.complete_at is None:
             pending.complete_at = now
         options = self._settings.recordings

@@ -30,7 +30,7 @@ ASKED_A_ROUND = 50
 
 @dataclass(slots=True)
 class Logged:
-    """What CEL has told of one call so far; times by the bridge's clock."""
+    """What CEL has told of one call so far; moments of the monotonic clock."""
 
     rows: list[CelRow] = field(default_factory=list)
     over_at: float | None = None
@@ -52,7 +52,7 @@ class ChannelEvents:
     """Asks a CEL source about calls. Without a source nothing is asked, and nothing waited for."""
 
     def __init__(
-        self, source: CelSource | None, poll_s: float = 1.0, *, clock: Callable[[], float] = time.time
+        self, source: CelSource | None, poll_s: float = 1.0, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._source = source
         self._poll_s = poll_s

@@ -14,7 +14,7 @@ QUIET_ROWS_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Signs:
-    """A call's signs of life, by the bridge's clock.
+    """A call's signs of life, by a clock that nobody sets.
 
     `ended_at` is when AMI's last hang-up of the call came in, None when AMI did not see it end;
     `live` is whether AMI, connected, has channels of it up, or, without AMI, CEL shows it going on;

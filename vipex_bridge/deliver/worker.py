@@ -15,6 +15,7 @@ from random import random as any_random
 import structlog
 
 from vipex_bridge.config.settings import Client, Settings
+from vipex_bridge.deliver import clock as clocks
 from vipex_bridge.deliver.attempt import Tried, Trying, no_client
 from vipex_bridge.deliver.http import Transport
 from vipex_bridge.deliver.retry import What
@@ -72,6 +73,7 @@ class Deliveries:
         *,
         find_recording: Callable[[str], Path | None],
         clock: Callable[[], float] = time.time,
+        uptime: Callable[[], float] = clocks.uptime,
         random: Callable[[], float] = any_random,
         on_attempt: Callable[[Delivery, NewAttempt], None] | None = None,
     ) -> None:
@@ -79,6 +81,11 @@ class Deliveries:
         self._settings = settings
         self._trying = Trying(transport, find_recording, clock, random)
         self._clock = clock
+        self._uptime = uptime
+        self._steps = clocks.Steps()
+        self._behind_s = 0.0
+        """By how much the clock was set and the waiting deliveries not yet moved."""
+        self._reading_clock = threading.Lock()
         self._on_attempt = on_attempt
         self._lanes: dict[str, _Lane] = {}
         self._changing = threading.Lock()
@@ -86,10 +93,13 @@ class Deliveries:
 
     def start(self) -> None:
         """Take up what the last run left half done, and begin. Raises StoreError."""
-        with self._store.write(self._clock()) as writer:
+        with self._store.write(self._now()) as writer:
             released = writer.release_claims()
+            dated_later = writer.take_up_future()
         if released:
             log.info("delivery.taken_up", deliveries=released)
+        if dated_later:
+            log.warning("clock.was_set_back", deliveries_moved=dated_later)
         self.reload(self._settings)
 
     def wake(self, client_name: str) -> None:
@@ -189,7 +199,7 @@ class Deliveries:
         """The next delivery; None after a sleep when there was none."""
         seen = lane.wakes
         try:
-            now = self._clock()
+            now = self._now()
             due = self._store.next_due(name)
             if due is None or due > now:
                 lane.wait(seen, LONGEST_SLEEP_S if due is None else min(LONGEST_SLEEP_S, due - now))
@@ -203,6 +213,18 @@ class Deliveries:
             return None
         return claimed[0] if claimed else None
 
+    def _now(self) -> float:
+        """The time, after what waits has followed the clock if that was set. Raises StoreError."""
+        with self._reading_clock:
+            now = self._clock()
+            self._behind_s += self._steps.look(now, self._uptime())
+            if self._behind_s:
+                with self._store.write(now) as writer:
+                    moved = writer.follow_clock(self._behind_s)
+                log.warning("clock.was_set", by_s=round(self._behind_s), deliveries_moved=moved)
+                self._behind_s = 0.0
+            return now
+
     def _try(self, delivery: Delivery, lane: _Lane) -> Tried | None:
         """Make one try; None when the bridge is stopping, and the next start is to make it."""
         client = lane.client
@@ -214,7 +236,7 @@ class Deliveries:
         """Record a try, however long the store takes to come back, and claim the next delivery."""
         while True:
             try:
-                with self._store.write(self._clock()) as writer:
+                with self._store.write(self._now()) as writer:
                     writer.record_attempt(
                         delivery.id,
                         tried.attempt,

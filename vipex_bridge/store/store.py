@@ -100,6 +100,14 @@ class Writer:
         """Queue again what this node had claimed when it ended; only before anything is claimed."""
         return outbox.release_claims(self._connection, self._node)
 
+    def take_up_future(self) -> int:
+        """Make due what the last run dated later than now; gives how many."""
+        return outbox.take_up_future(self._connection, self._node, self._now)
+
+    def follow_clock(self, step_s: float) -> int:
+        """Move what waits along with a clock that was just set by `step_s`; gives how many."""
+        return outbox.follow_clock(self._connection, self._node, step_s, self._now)
+
     def park(self, client: str, reason: str) -> int:
         """Mark everything queued for a client as failed; gives how many."""
         return outbox.park(self._connection, self._node, client, reason, self._now)
