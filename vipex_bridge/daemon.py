@@ -19,6 +19,7 @@ from vipex_bridge.bridge.answering import Answering
 from vipex_bridge.bridge.ending import Ending
 from vipex_bridge.bridge.live import Live
 from vipex_bridge.bridge.logged import ChannelEvents
+from vipex_bridge.bridge.reconciling import Reconciling
 from vipex_bridge.bridge.telling import Telling, numbering_of
 from vipex_bridge.calls.tracker import Tracker
 from vipex_bridge.cdr.cel import CelSource
@@ -26,7 +27,7 @@ from vipex_bridge.cdr.poller import Poller
 from vipex_bridge.config.settings import Settings
 from vipex_bridge.deliver.http import Transport
 from vipex_bridge.deliver.worker import Deliveries
-from vipex_bridge.errors import ConfigurationError, StoreError
+from vipex_bridge.errors import ConfigurationError, StoreDamaged, StoreError
 from vipex_bridge.lookup.exchange import Lookups
 from vipex_bridge.store.store import Store
 
@@ -39,6 +40,8 @@ LOOKUPS_STOP_WITHIN_S = 2.0
 CANCEL_TRIES, CANCEL_AGAIN_S = 3, 0.3
 """How often and how soon a task that goes on is told again to end."""
 RETIRE_EVERY_S = 600.0
+PROGRESS_EVERY_S = 10.0
+"""How old what is known of a lost store can be."""
 
 
 class Daemon:
@@ -57,12 +60,13 @@ class Daemon:
             self._store, settings, self._transport, find_recording=self._find_recording
         )
         self._session: Session | None = None
+        self._poller = self._open_poller()
         self._ending = Ending(
             settings,
             self._tracker,
             self._store,
             self._telling,
-            self._poller(),
+            self._poller,
             ami_connected=lambda: self._session is not None and self._session.connected,
             channel_events=self._channel_events(),
             wake=self._deliveries.wake,
@@ -107,7 +111,17 @@ class Daemon:
             log.info("bridge.stopped")
 
     def _tasks(self) -> list[asyncio.Task[None]]:
-        running = {"live": self._live.run(), "ending": self._ending.run(), "retention": self._retire()}
+        running = {
+            "live": self._live.run(),
+            "ending": self._ending.run(),
+            "retention": self._retire(),
+            "progress": self._keep_progress(),
+        }
+        if self._poller is not None:
+            reconciling = Reconciling(
+                self._store, self._poller, lambda: self._settings.retention_s, self._ending.take_up
+            )
+            running["reconciling"] = reconciling.run()
         if self._settings.ami is not None:
             self._session = Session(self._settings.ami, self._live.on_events)
             running["ami"] = self._session.run()
@@ -161,12 +175,23 @@ class Daemon:
                 log.error("store.retention_failed", error=str(error))
             await asyncio.sleep(RETIRE_EVERY_S)
 
+    async def _keep_progress(self) -> None:
+        """Ends by StoreDamaged when the store is: the next start sets it aside."""
+        while True:
+            try:
+                await asyncio.to_thread(self._store.keep_progress)
+            except StoreDamaged:
+                raise
+            except StoreError as error:
+                log.error("store.progress_not_kept", error=str(error))
+            await asyncio.sleep(PROGRESS_EVERY_S)
+
     async def _pet(self, interval_s: float) -> None:
         while True:
             systemd.pet()
             await asyncio.sleep(interval_s / 2)
 
-    def _poller(self) -> Poller | None:
+    def _open_poller(self) -> Poller | None:
         if self._settings.cdr is None:
             return None
         return Poller(self._settings.cdr, self._settings.timezone, self._store.cursor())

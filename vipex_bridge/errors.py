@@ -4,6 +4,7 @@ BridgeError
 ├── ConfigurationError   the configuration is wrong; carries every fault found
 ├── RenderError          a template or a field could not be rendered
 ├── StoreError           the state database cannot be used
+│   └── StoreDamaged     its file is damaged: the next start sets it aside
 ├── SourceError          the CDR source cannot be read, or lacks what it must have
 ├── AmiError             the Asterisk Manager Interface refused or broke off
 ├── AgiError             an AGI peer broke the protocol, or hung up
@@ -49,6 +50,10 @@ class RenderError(BridgeError):
 
 class StoreError(BridgeError):
     """The state database cannot be opened, read or written."""
+
+
+class StoreDamaged(StoreError):
+    """The state database's file is damaged; the next start sets it aside and begins a new one."""
 
 
 class SourceError(BridgeError):

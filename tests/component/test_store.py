@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import stat
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 from stored import NOW, claimed, document, found, new, open_in, queued, record, refusal, row, url_of
 
-from vipex_bridge.errors import StoreError
+from vipex_bridge.errors import StoreDamaged, StoreError
 from vipex_bridge.store.schema import SCHEMA_VERSION
 from vipex_bridge.store.store import Store
 
@@ -266,15 +267,90 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     assert "is not a database" in refusal(lambda: Store(url_of(tmp_path), "pbx1"))
 
 
-def test_a_damaged_database_is_refused(tmp_path: Path) -> None:
-    with open_in(tmp_path) as store:
-        for number in range(200):
-            identify(store, f"call {number}")
-    path = tmp_path / "state.db"
+def damage(path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[8192 : len(data) // 2] = b"\xa5" * (len(data) // 2 - 8192)
     path.write_bytes(data)
+
+
+def test_a_damaged_database_is_set_aside_and_no_id_is_given_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open_in(tmp_path) as store:
+        ids = [identify(store, f"call {number}") for number in range(200)]
+        [waiting] = [identify(store, "the oldest that is not delivered")]
+        with store.write(NOW) as writer:
+            writer.save_call(waiting, state="ended", started_at=NOW - 600, facts="{}")
+        store.keep_progress()
+    damage(tmp_path / "state.db")
+    with open_in(tmp_path) as store:
+        said = capsys.readouterr().out
+        assert identify(store, "another") > max(ids)
+        assert store.told_since("sqlite:master.db#cdr", NOW + 3600) == NOW - 600
+        assert store.calls(limit=10, state="ended") == []
+    [aside] = [file for file in tmp_path.iterdir() if "damaged" in file.name]
+    assert "store.set_aside" in said and aside.name in said and "told again from the CDR" in said
+
+
+@pytest.mark.parametrize("emptied", [True, False])
+def test_a_database_that_is_gone_is_made_good_as_a_damaged_one(
+    tmp_path: Path, emptied: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open_in(tmp_path) as store:
+        first = identify(store, "call")
+        store.keep_progress()
+    for file in tmp_path.glob("state.db*"):
+        if file.suffix != ".progress":
+            file.unlink()
+    if emptied:
+        (tmp_path / "state.db").touch()
+    with open_in(tmp_path) as store:
+        assert identify(store, "another") > first
+    assert "store.lost" in capsys.readouterr().out
+
+
+def test_damage_met_in_use_is_set_aside_by_the_next_start(tmp_path: Path) -> None:
+    with open_in(tmp_path) as store:
+        for number in range(400):
+            identify(store, f"call {number}")
+        store.keep_progress()
+        # The log is emptied into the file, and the file damaged below the open connections.
+        with closing(sqlite3.connect(tmp_path / "state.db")) as other:
+            other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        damage(tmp_path / "state.db")
+        with pytest.raises(StoreDamaged):
+            for number in range(400):
+                store.call_id(f"call {number}")
+        with pytest.raises(StoreDamaged):
+            store.keep_progress()
+    # What was met counts, also where a quick look at the start finds nothing.
+    with closing(sqlite3.connect(tmp_path / "sound.db")) as other:
+        other.execute("CREATE TABLE deliveries (id)")
+    (tmp_path / "sound.db").rename(tmp_path / "state.db")
+    with open_in(tmp_path) as store:
+        assert identify(store, "another") > 400
+    assert [file for file in tmp_path.iterdir() if "damaged" in file.name]
+
+
+def test_a_damaged_file_that_may_be_somebody_elses_is_left_alone(tmp_path: Path) -> None:
+    with open_in(tmp_path) as store:
+        for number in range(200):
+            identify(store, f"call {number}")
+    (tmp_path / "state.db.progress").unlink()
+    damage(tmp_path / "state.db")
+    before = (tmp_path / "state.db").read_bytes()
     assert "damaged" in refusal(lambda: Store(url_of(tmp_path), "pbx1"))
+    assert (tmp_path / "state.db").read_bytes() == before
+
+
+def test_a_command_sets_nothing_aside(tmp_path: Path) -> None:
+    with open_in(tmp_path) as store:
+        for number in range(200):
+            identify(store, f"call {number}")
+    damage(tmp_path / "state.db")
+    with contextlib.suppress(StoreError), open_in(tmp_path, alone=False) as store:
+        store.calls(limit=500)
+    assert not [file for file in tmp_path.iterdir() if "damaged" in file.name]
 
 
 @pytest.mark.parametrize(

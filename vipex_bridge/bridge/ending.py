@@ -30,6 +30,8 @@ from vipex_bridge.store.store import Store
 
 log = structlog.get_logger()
 
+MISSED_A_ROUND = 1000
+"""Rows that reconciliation found and one round takes up."""
 TRY_AGAIN_S = 60.0
 """How long a call that could not be built is left alone."""
 
@@ -93,6 +95,7 @@ class Ending:
         self._clock = clock
         self._monotonic = monotonic
         self._pending: dict[int, Pending] = {}
+        self._missed: list[CdrRow] = []
         self._source_is_well = True
         self.late_rows = 0
         self.failed_calls = 0
@@ -125,6 +128,10 @@ class Ending:
         pending = self._pending.setdefault(call_id, Pending(call_id))
         pending.record = record
         pending.ended_at = self._monotonic()
+
+    def take_up(self, rows: list[CdrRow]) -> None:
+        """Rows of calls that nobody was told of: they are taken like new ones."""
+        self._missed = rows
 
     async def run(self) -> None:
         """Polls and tells until cancelled."""
@@ -169,17 +176,17 @@ class Ending:
             log.info("cdr.source_is_back")
             self._source_is_well = True
         known = [row for pending in self._pending.values() for row in pending.rows]
-        new_keys = {row.key for row in polled.rows}
+        new = [*polled.rows, *self._missed[:MISSED_A_ROUND]]
+        new_keys = {row.key for row in new}
         groups = [
-            group
-            for group in testimony.groups([*known, *polled.rows])
-            if any(row.key in new_keys for row in group)
+            group for group in testimony.groups([*known, *new]) if any(row.key in new_keys for row in group)
         ]
         try:
             await asyncio.to_thread(self._keep_rows, polled, groups)
         except BridgeError:
             self._poller.again()
             raise
+        self._missed = [row for row in self._missed if row.key not in new_keys]
 
     def _keep_rows(self, polled: Polled, groups: list[list[CdrRow]]) -> None:
         now = self._clock()

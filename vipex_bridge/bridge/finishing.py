@@ -40,7 +40,7 @@ def finish(
         return None
     for path, reference in zip(paths, references, strict=True):
         writer.add_recording(reference, call_id, path)
-    deliveries = telling.of_call(document, call_id, now)
+    deliveries = telling.of_call(document, call_id, writer.key_of(call_id), now)
     for delivery in deliveries:
         writer.queue(delivery)
     return deliveries

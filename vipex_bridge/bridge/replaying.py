@@ -118,8 +118,7 @@ def _for(
 ) -> list[NewDelivery]:
     telling = Telling(settings)
     return [
-        # Without the key that makes a second delivery of the same call the same delivery.
-        replace(telling.handing_over(client, document, call_id, now), dedupe_key=None)
+        telling.handing_over(client, document, call_id, now)
         for client in clients
         if document.main.direction in client.directions and document_matches(client, document)
     ]

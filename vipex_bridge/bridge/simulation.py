@@ -95,7 +95,7 @@ def simulate(settings: Settings, events: Iterable[CallEvent], rows: Sequence[Cdr
         at = max([call_end(record), *(c.ended or 0.0 for c in record.channels.values())]) + settle_s
         owed = tracker.hangup_owed(record.key, document.main.hangup_time)
         notices = telling.of_notice(owed, call_id, at) if owed is not None else []
-        deliveries = [*notices, *telling.of_call(document, call_id, at)]
+        deliveries = [*notices, *telling.of_call(document, call_id, record.key, at)]
         told += [Simulated(at, d.client, d.event, d.call_id, d.request, d.error) for d in deliveries]
     return Simulation(sorted(told, key=lambda simulated: simulated.at), unfinished)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
+import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from vipex_bridge.calls.document import CallDocument, CallView, Notice
 from vipex_bridge.calls.numbering import Numbering, User
@@ -20,6 +22,11 @@ from vipex_bridge.store.outbox import NewDelivery
 def fresh_token() -> str:
     """A token that no call's data can contain by chance."""
     return f"vipex{secrets.token_hex(16)}"
+
+
+def lasting_key(node: str, client: str, key: str) -> str:
+    """The Idempotency-Key of a finished call's first telling: the same even after the store was lost."""
+    return uuid.uuid5(uuid.NAMESPACE_URL, f"call_end/{node}/{client}/{key}").hex
 
 
 def numbering_of(numbers: Numbers) -> Numbering:
@@ -91,10 +98,17 @@ class Telling:
         fields = notify_fields(call_id, view, None, self._settings.timezone, client.cc_call)
         return render(client, fields, "lookup", args, fresh_token)
 
-    def of_call(self, document: CallDocument, call_id: int, now: float) -> list[NewDelivery]:
-        """The deliveries that a finished call asks for, one for each client at most."""
+    def of_call(self, document: CallDocument, call_id: int, key: str, now: float) -> list[NewDelivery]:
+        """The deliveries that a finished call asks for, one for each client at most.
+
+        `key` is the name under which the call was first seen.
+        """
         return [
-            self.handing_over(client, document, call_id, now)
+            replace(
+                self.handing_over(client, document, call_id, now),
+                dedupe_key=f"call_end/{client.name}/{call_id}",
+                idempotency_key=lasting_key(self._settings.node, client.name, key),
+            )
             for client in self.clients("call_end")
             if document.main.direction in client.directions and document_matches(client, document)
         ]
@@ -109,7 +123,6 @@ class Telling:
             call_id=call_id,
             event="call_end",
             created_at=now,
-            dedupe_key=f"call_end/{client.name}/{call_id}",
             request=request,
             error=error,
         )

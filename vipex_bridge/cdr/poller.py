@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from vipex_bridge.calls.rows import CdrRow
-from vipex_bridge.cdr.sources import Batch, Cursor, open_source
+from vipex_bridge.cdr.sources import Batch, Cursor, Source, open_source
 from vipex_bridge.config.settings import Cdr
 
 log = structlog.get_logger()
@@ -79,6 +79,16 @@ class Poller:
                 log.warning("cdr.source_incomplete", what=line)
             self._looked_over = True
         return self._new_rows(self._cursor)
+
+    @property
+    def source(self) -> Source:
+        """What is read."""
+        return self._source
+
+    @property
+    def cursor(self) -> Cursor | None:
+        """How far it has been read; None before the first poll of all."""
+        return self._cursor
 
     def again(self) -> None:
         """What the last poll gave could not be kept: the next poll gives it again."""

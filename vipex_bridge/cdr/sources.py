@@ -7,7 +7,7 @@ only, in short pieces.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
@@ -25,6 +25,8 @@ from vipex_bridge.errors import SourceError
 log = structlog.get_logger()
 
 _REPLAY_ROWS = 1000
+_OUT_OF_ORDER_S = 86_400.0
+"""By how much a row may have ended later than another that was written after it: a call of a day."""
 
 _REQUIRED = ("uniqueid", "channel")
 _WITHOUT = {
@@ -44,6 +46,10 @@ _WITHOUT = {
 
 Cursor = dict[str, Any]
 """How far a source has been read, as JSON-able values; `source` in it names the source it belongs to."""
+
+
+Sift = Callable[[Collection[str]], Collection[str]]
+"""Takes the uniqueids of some rows and gives those that are of interest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +91,9 @@ class Source(Protocol):
 
     def since(self, start: float, until: float | None) -> Iterator[CdrRow]:
         """The rows that span some time from `start` up to `until` (epoch seconds; None: no end)."""
+
+    def passed(self, cursor: Cursor, start: float, sift: Sift) -> Iterator[CdrRow]:
+        """The rows before the cursor that ended at `start` or later and whose uniqueids `sift` takes."""
 
 
 def open_source(cdr: Cdr, timezone: ZoneInfo) -> Source:
@@ -163,6 +172,38 @@ class SqliteSource:
             if len(records) < _REPLAY_ROWS:
                 return
             low = records[-1].id
+
+    def passed(self, cursor: Cursor, start: float, sift: Sift) -> Iterator[CdrRow]:
+        """The rows before the cursor in order of their ids; the impossible ones are passed over."""
+        last = from_json(cursor).last_id
+        low = self._last_before(start - _OUT_OF_ORDER_S, last)
+        while low < last:
+            with self._table.open() as connection:
+                records = self._read(connection, self._columns(connection), low=low, limit=_REPLAY_ROWS)
+            if not records:
+                return
+            low = records[-1].id
+            taken = sift({str(record.values.get("uniqueid") or "") for record in records})
+            for record in records:
+                if record.id <= last and record.values.get("uniqueid") in taken:
+                    row = self._row(record)
+                    if isinstance(row, CdrRow) and _end(row) >= start:
+                        yield row
+
+    def _last_before(self, moment: float, last: int) -> int:
+        """An id up to which every row ended before `moment`: found by halving, as ids grow with time."""
+        low, high = 0, last
+        with self._table.open() as connection:
+            have = self._columns(connection)
+            while high - low > _REPLAY_ROWS:
+                middle = (low + high) // 2
+                found = self._read(connection, have, low=middle, limit=1)
+                row = self._row(found[0]) if found else None
+                if isinstance(row, CdrRow) and _end(row) < moment:
+                    low = middle
+                else:
+                    high = middle
+        return low
 
     # -- reading ----------------------------------------------------------------------------
 

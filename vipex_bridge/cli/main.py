@@ -20,6 +20,7 @@ COMMANDS = {
     "deliveries": "the delivery log",
     "resend": "send deliveries again",
     "replay": "build calls again from the CDR source and queue them again",
+    "reconcile": "compare the CDR source with what was told, and tell what is missing",
     "capture": "record the live AMI stream",
     "simulate": "the requests that a recorded AMI stream would make",
     "receive": "a receiving server that shows each request",

@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     groups = _calls(list(source.since(since - MARGIN_S, until + MARGIN_S)), since, until)
     calls = queued = 0
     with opened(settings) as store:
-        for replayed in replay(settings, store, groups, _log_of(settings), client, now):
+        for replayed in replay(settings, store, groups, log_of(settings), client, now):
             where = ", ".join(replayed.clients) or replayed.why_not or "no client wants it"
             print(
                 f"{replayed.call_id:>8}  {local(replayed.started_at, settings.timezone)}  "
@@ -65,7 +65,8 @@ def _calls(rows: list[CdrRow], since: float, until: float) -> list[list[CdrRow]]
     return [group for group in testimony.groups(rows) if since <= (group[0].start or 0.0) <= until]
 
 
-def _log_of(settings: Settings) -> LogOf | None:
+def log_of(settings: Settings) -> LogOf | None:
+    """How to ask CEL about a call, where it is configured."""
     if settings.cel is None:
         return None
     return CelSource(settings.cel, settings.timezone).rows_of

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Select, delete, exists, func, insert, or_, select, update
 
 from vipex_bridge.calls.document import CallDocument
 from vipex_bridge.calls.rows import CdrRow
@@ -198,12 +198,15 @@ def add_rows(
     new = []
     for row in rows:
         key = _key_columns(node, row)
-        where = [schema.cdr_rows.c[name] == value for name, value in key.items()]
-        if connection.scalar(select(schema.cdr_rows.c.id).where(*where)) is None:
+        if connection.scalar(_row_at(key)) is None:
             text = json.dumps(asdict(row))
             connection.execute(insert(schema.cdr_rows).values(**key, row=text, call_id=call_id, seen_at=now))
             new.append(row)
     return new
+
+
+def _row_at(key: Mapping[str, object]) -> Select[tuple[int]]:
+    return select(schema.cdr_rows.c.id).where(*(schema.cdr_rows.c[name] == at for name, at in key.items()))
 
 
 def _key_columns(node: str, row: CdrRow) -> dict[str, object]:
@@ -237,6 +240,71 @@ def move_cursor(connection: Connection, node: str, cursor: dict[str, object]) ->
     text = json.dumps(cursor)
     if connection.execute(update(table).where(table.c.node == node).values(cursor=text)).rowcount == 0:
         connection.execute(insert(table).values(node=node, cursor=text))
+
+
+def told_since(connection: Connection, node: str, source: str, now: float) -> float:
+    """Since when the node tells the calls of that source; `now` when it never read it before."""
+    known = connection.scalar(select(schema.meta.c.value).where(schema.meta.c.key == f"told_since/{node}"))
+    if known is not None:
+        kept = json.loads(known)
+        if kept["source"] == source:
+            return float(kept["since"])
+        if kept["source"] is None:
+            now = float(kept["since"])
+    tell_since(connection, node, now, source)
+    return now
+
+
+def tell_since(connection: Connection, node: str, since: float, source: str | None = None) -> None:
+    """Set since when the node tells calls; without a `source`, those of whichever is read next."""
+    key = f"told_since/{node}"
+    connection.execute(delete(schema.meta).where(schema.meta.c.key == key))
+    value = json.dumps({"source": source, "since": since})
+    connection.execute(insert(schema.meta).values(key=key, value=value))
+
+
+def still_to_be_told(connection: Connection, node: str, keys: Collection[str]) -> set[str]:
+    """Those of `keys` that name no call which is told or closed."""
+    names = {schema.storable(key): key for key in keys}
+    named = schema.call_keys.c
+    closed = (
+        select(named.key)
+        .join(schema.calls, _c.id == named.call_id)
+        .where(named.node == node, named.key.in_(names), _c.state.not_in(OPEN))
+    )
+    return set(keys) - {names[name] for name in connection.scalars(closed)}
+
+
+def not_kept(connection: Connection, node: str, rows: Sequence[CdrRow]) -> list[CdrRow]:
+    """Those of `rows` that are not there."""
+    return [row for row in rows if connection.scalar(_row_at(_key_columns(node, row))) is None]
+
+
+def key_of(connection: Connection, call_id: int) -> str:
+    """The name under which the call was first seen."""
+    return str(connection.execute(select(_c.key).where(_c.id == call_id)).scalar_one())
+
+
+def next_id(connection: Connection) -> int:
+    """The next number of the one sequence of calls and legs."""
+    where = schema.meta.c.key == "next_id"
+    return int(connection.execute(select(schema.meta.c.value).where(where)).scalar_one())
+
+
+def undelivered_since(connection: Connection, now: float) -> float:
+    """When the oldest call began that is still to be told, or to be delivered; `now` without one."""
+    waiting = schema.deliveries.c
+    to_tell = select(func.min(_c.started_at)).where(
+        _c.state.in_(OPEN),
+        or_(_c.facts.is_not(None), exists().where(schema.cdr_rows.c.call_id == _c.id)),
+    )
+    to_deliver = (
+        select(func.min(_c.started_at))
+        .join(schema.deliveries, waiting.call_id == _c.id)
+        .where(waiting.status.in_(("queued", "sending")), waiting.kind == "call_end")
+    )
+    oldest = [at for at in (connection.scalar(to_tell), connection.scalar(to_deliver)) if at is not None]
+    return float(min([*oldest, now]))
 
 
 def add_recording(

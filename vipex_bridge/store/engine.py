@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
-from vipex_bridge.errors import StoreError
+from vipex_bridge.errors import StoreDamaged, StoreError
 
 BUSY_TIMEOUT_S = 5.0
 WRITING = "vipex_writing"
@@ -85,20 +85,14 @@ def open_engine(path: Path) -> Engine:
     return engine
 
 
-def check_sound(connection: Connection, path: Path) -> None:
-    """Raises StoreError when the database is damaged."""
-    found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
-    if found != "ok":
-        raise StoreError(f"{path} is damaged ({found}): move it away, or put back its backup")
-
-
 @contextmanager
 def failures_of(path: Path) -> Iterator[None]:
-    """Make whatever the database raises a StoreError of one line."""
+    """Make whatever the database raises a StoreError of one line; StoreDamaged where its file is."""
     try:
         yield
     except DBAPIError as error:
-        raise StoreError(_explained(path, error.orig)) from error
+        damaged = _code(error.orig) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+        raise (StoreDamaged if damaged else StoreError)(_explained(path, error.orig)) from error
     except SQLAlchemyError as error:
         raise StoreError(f"{path}: {str(error).splitlines()[0]}") from error
     except OSError as error:
@@ -106,16 +100,21 @@ def failures_of(path: Path) -> Iterator[None]:
 
 
 def _explained(path: Path, error: BaseException | None) -> str:
-    code = getattr(error, "sqlite_errorcode", None)
+    code = _code(error)
     if code == sqlite3.SQLITE_NOTADB:
         return f"{path} is not a database: name another file under store"
     if code == sqlite3.SQLITE_FULL:
         return f"{path}: the disk is full: make room"
-    if code is not None and code & 0xFF == sqlite3.SQLITE_BUSY:
+    if code == sqlite3.SQLITE_BUSY:
         return f"{path}: another program has held it for {BUSY_TIMEOUT_S:g} s: close that program"
-    if code is not None and code & 0xFF == sqlite3.SQLITE_CORRUPT:
-        return f"{path} is damaged ({error}): move it away, or put back its backup"
+    if code == sqlite3.SQLITE_CORRUPT:
+        return f"{path} is damaged ({error}): restart the bridge, which sets it aside and begins a new one"
     return f"{path}: {error}: look after the disk and the file's owner"
+
+
+def _code(error: BaseException | None) -> int:
+    """SQLite's primary result code; 0 for what is no error of it."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
 def _set_up(connection: Any, record: Any) -> None:

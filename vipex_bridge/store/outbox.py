@@ -48,6 +48,8 @@ class NewDelivery:
     expires_at: float | None = None
     dedupe_key: str | None = None
     """Two deliveries with the same one are one."""
+    idempotency_key: str | None = None
+    """None: one of its own, drawn by chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,7 @@ def queue(connection: Connection, node: str, new: NewDelivery) -> int | None:
         log.error("delivery.parked", client=new.client, call=new.call_id, notice=new.event, error=new.error)
     done = connection.execute(
         insert(schema.deliveries).values(
-            idempotency_key=uuid.uuid4().hex,
+            idempotency_key=_own_key(connection, new),
             dedupe_key=new.dedupe_key,
             node=node,
             client=new.client,
@@ -140,6 +142,14 @@ def queue(connection: Connection, node: str, new: NewDelivery) -> int | None:
     )
     [delivery_id] = done.inserted_primary_key or [None]
     return None if delivery_id is None else int(delivery_id)
+
+
+def _own_key(connection: Connection, new: NewDelivery) -> str:
+    """The key it came with, unless another delivery has it (contract, section 4: different for any other)."""
+    wanted = new.idempotency_key
+    if wanted is None or connection.scalar(select(_d.id).where(_d.idempotency_key == wanted)) is not None:
+        return uuid.uuid4().hex
+    return wanted
 
 
 def claim(connection: Connection, node: str, client: str, limit: int, now: float) -> list[Delivery]:

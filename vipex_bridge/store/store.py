@@ -9,16 +9,18 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from sqlalchemy import Connection
 
 from vipex_bridge.calls.document import CallDocument
 from vipex_bridge.calls.rows import CdrRow
-from vipex_bridge.errors import StoreError
-from vipex_bridge.store import calls, engine, outbox, retention, schema
+from vipex_bridge.errors import StoreDamaged, StoreError
+from vipex_bridge.store import calls, damage, engine, outbox, progress, retention, schema
 from vipex_bridge.store.calls import StoredCall, StoredRecording
 from vipex_bridge.store.outbox import AttemptRecord, Delivery, NewAttempt, NewDelivery
+from vipex_bridge.store.progress import Progress
 
 
 class Writer:
@@ -70,6 +72,14 @@ class Writer:
     def move_cursor(self, cursor: dict[str, object]) -> None:
         """Remember how far the CDR source has been read."""
         calls.move_cursor(self._connection, self._node, cursor)
+
+    def told_since(self, source: str) -> float:
+        """See `Store.told_since`."""
+        return calls.told_since(self._connection, self._node, source, self._now)
+
+    def key_of(self, call_id: int) -> str:
+        """The name under which a call was first seen."""
+        return calls.key_of(self._connection, call_id)
 
     def add_recording(self, reference: str, call_id: int, path: str, part_id: int | None = None) -> None:
         """Remember which file a `main_reference_id` names."""
@@ -130,18 +140,21 @@ class Store:
         self._path = engine.path_of(url)
         self._lock = threading.Lock()
         self._closed = False
+        self._damage = ""
         engine.check_place(self._path)
         with contextlib.ExitStack() as undo:
+            lost = None
             if alone:
                 undo.enter_context(engine.lock(self._path, node))
-            with engine.failures_of(self._path):
+                lost = damage.clear_the_way(self._path, time.time())
+            with self._failures():
                 self._engine = engine.open_engine(self._path)
                 undo.callback(self._engine.dispose)
                 self._writing = self._engine.execution_options(**{engine.WRITING: True})
                 with self._writing.begin() as connection:
-                    if alone:
-                        engine.check_sound(connection, self._path)
-                    self._prepare(connection)
+                    self._prepare(connection, lost)
+            if alone:
+                self.keep_progress()
             self._opened = undo.pop_all()
 
     def close(self) -> None:
@@ -159,8 +172,22 @@ class Store:
         """
         with self._lock:
             self._check_open()
-            with engine.failures_of(self._path), self._writing.begin() as connection:
+            with self._failures(), self._writing.begin() as connection:
                 yield Writer(connection, self._node, now)
+
+    def keep_progress(self) -> None:
+        """Write down, beside the database, what the next start needs if this one is lost.
+
+        Raises StoreDamaged once damage was met, after noting that for the next start; StoreError.
+        """
+        with engine.failures_of(self._path):
+            if self._damage:
+                before = progress.read(self._path) or Progress(1, time.time())
+                progress.write(self._path, replace(before, damaged=self._damage))
+                raise StoreDamaged(self._damage)
+            with self._read() as connection:
+                made = Progress(calls.next_id(connection), calls.undelivered_since(connection, time.time()))
+            progress.write(self._path, made)
 
     def retire(self, older_than_s: float, now: float | None = None) -> int:
         """Forget deliveries finished and calls closed longer ago than that; gives how many.
@@ -172,7 +199,7 @@ class Store:
         while True:
             with self._lock:
                 self._check_open()
-                with engine.failures_of(self._path), self._writing.begin() as connection:
+                with self._failures(), self._writing.begin() as connection:
                     gone = retention.forget_some(connection, now - older_than_s)
             if not gone:
                 return total
@@ -222,6 +249,21 @@ class Store:
         with self._read() as connection:
             return calls.recording(connection, reference)
 
+    def told_since(self, source: str, now: float) -> float:
+        """Since when this node tells the calls of that CDR source: `now` the first time it is named."""
+        with self.write(now) as writer:
+            return writer.told_since(source)
+
+    def still_to_be_told(self, keys: Collection[str]) -> set[str]:
+        """Those of the keys that name no call which is told or closed."""
+        with self._read() as connection:
+            return calls.still_to_be_told(connection, self._node, keys)
+
+    def not_kept(self, rows: Sequence[CdrRow]) -> list[CdrRow]:
+        """Those of the rows that are not kept with any call."""
+        with self._read() as connection:
+            return calls.not_kept(connection, self._node, rows)
+
     # -- outbox -----------------------------------------------------------------------------
 
     def delivery(self, delivery_id: int) -> Delivery | None:
@@ -269,15 +311,27 @@ class Store:
     @contextlib.contextmanager
     def _read(self) -> Iterator[Connection]:
         self._check_open()
-        with engine.failures_of(self._path), self._engine.begin() as connection:
+        with self._failures(), self._engine.begin() as connection:
             yield connection
 
     def _check_open(self) -> None:
         if self._closed:
             raise StoreError(f"{self._path} has been closed: the bridge is stopping")
 
-    def _prepare(self, connection: Connection) -> None:
+    def _prepare(self, connection: Connection, lost: Progress | None) -> None:
+        first_id = lost.next_id + progress.IDS_AHEAD if lost is not None else 1
         try:
-            schema.prepare(connection)
+            schema.prepare(connection, first_id)
         except StoreError as error:
             raise StoreError(f"{self._path} {error}") from None
+        if lost is not None:
+            calls.tell_since(connection, self._node, lost.undelivered_since)
+
+    @contextlib.contextmanager
+    def _failures(self) -> Iterator[None]:
+        try:
+            with engine.failures_of(self._path):
+                yield
+        except StoreDamaged as error:
+            self._damage = str(error)
+            raise

@@ -111,7 +111,7 @@ def _built(document: CallDocument | None) -> CallDocument:
 
 
 def on_the_wire(document: CallDocument) -> dict[str, Any]:
-    [delivery] = Telling(SETTINGS).of_call(document, 1, 0.0)
+    [delivery] = Telling(SETTINGS).of_call(document, 1, "100.1", 0.0)
     assert delivery.request is not None
     body = delivery.request.body or ""
     for slot in delivery.request.slots:

@@ -1,0 +1,51 @@
+"""`reconcile --since T`: compares the CDR source with what was told, and tells what is missing."""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from vipex_bridge.bridge.reconciling import missing
+from vipex_bridge.bridge.replaying import replay
+from vipex_bridge.calls import testimony
+from vipex_bridge.cdr.sources import open_source
+from vipex_bridge.cli.configuration import load_checked
+from vipex_bridge.cli.opened import local, moment, opened
+from vipex_bridge.cli.replay_command import log_of
+from vipex_bridge.errors import BridgeError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Since when, and whether to tell."""
+    parser.add_argument("--since", metavar="T", required=True, help="2026-11-23 14:05, or 2h ago")
+    parser.add_argument("--dry-run", action="store_true", help="only say what is missing")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prints a line for each call that was not told, and the sum; a running bridge sends it in seconds."""
+    settings = load_checked(arguments.config)
+    if settings.cdr is None:
+        raise BridgeError("there is nothing to compare with: `asterisk.cdr` is not configured")
+    now = time.time()
+    since = moment(arguments.since, now, settings.timezone)
+    source = open_source(settings.cdr, settings.timezone)
+    with opened(settings) as store:
+        cursor = store.cursor()
+        if cursor is None or cursor.get("source") != source.name:
+            raise BridgeError("the bridge has not read this CDR source yet: start it, then compare")
+        groups = testimony.groups(missing(store, source, cursor, since))
+        if arguments.dry_run:
+            for rows in groups:
+                src, dst = rows[0].src or "-", rows[0].dst or "-"
+                print(f"{local(rows[0].start, settings.timezone)}  {src} -> {dst}: not told")
+            print(f"{len(groups)} calls missing")
+            return 0
+        told = 0
+        for replayed in replay(settings, store, groups, log_of(settings), None, now):
+            where = ", ".join(replayed.clients) or replayed.why_not or "no client wants it"
+            started = local(replayed.started_at, settings.timezone)
+            src, dst = replayed.src or "-", replayed.dst or "-"
+            print(f"{replayed.call_id:>8}  {started}  {src} -> {dst}: {where}")
+            told += bool(replayed.clients)
+    print(f"{len(groups)} calls missing, {told} of them queued now")
+    return 0
