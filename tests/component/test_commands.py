@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from agi_call import agi
 from bridge_process import BridgeProcess
+from free_ports import free_port
 
 from vipex_bridge.cli.main import main
 from vipex_bridge.receive.faults import parse_faults
@@ -38,12 +38,6 @@ clients:
     kind: call_end
     url: {url}/cdr
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Beside:

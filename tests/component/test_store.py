@@ -286,27 +286,33 @@ def test_a_damaged_database_is_set_aside_and_no_id_is_given_again(
     with open_in(tmp_path) as store:
         said = capsys.readouterr().out
         assert identify(store, "another") > max(ids)
-        assert store.told_since("sqlite:master.db#cdr", NOW + 3600) == NOW - 600
+        assert store.told_since("sqlite:master.db#cdr", NOW + 3600) == NOW - 602
         assert store.calls(limit=10, state="ended") == []
     [aside] = [file for file in tmp_path.iterdir() if "damaged" in file.name]
-    assert "store.set_aside" in said and aside.name in said and "told again from the CDR" in said
+    assert "store.set_aside" in said and aside.name in said and "store.lost" in said
 
 
-@pytest.mark.parametrize("emptied", [True, False])
-def test_a_database_that_is_gone_is_made_good_as_a_damaged_one(
-    tmp_path: Path, emptied: bool, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("instead", ["nothing", "an empty file", "an older copy"])
+def test_a_database_that_is_gone_is_made_good_like_a_damaged_one(
+    tmp_path: Path, instead: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with open_in(tmp_path) as store:
-        first = identify(store, "call")
-        store.keep_progress()
-    for file in tmp_path.glob("state.db*"):
-        if file.suffix != ".progress":
-            file.unlink()
-    if emptied:
-        (tmp_path / "state.db").touch()
+        identify(store, "call")
+    older = (tmp_path / "state.db").read_bytes()
     with open_in(tmp_path) as store:
-        assert identify(store, "another") > first
+        last = identify(store, "told in vain")
+        store.keep_progress()
+    assert "store.lost" not in capsys.readouterr().out
+    for name in ("state.db-wal", "state.db-shm", "state.db"):
+        (tmp_path / name).unlink(missing_ok=True)
+    if instead != "nothing":
+        (tmp_path / "state.db").write_bytes(older if instead == "an older copy" else b"")
+    with open_in(tmp_path) as store:
+        assert identify(store, "another") > last
     assert "store.lost" in capsys.readouterr().out
+    with open_in(tmp_path) as store:
+        identify(store, "one more")
+    assert "store.lost" not in capsys.readouterr().out
 
 
 def test_damage_met_in_use_is_set_aside_by_the_next_start(tmp_path: Path) -> None:

@@ -68,6 +68,12 @@ class BridgeProcess:
             self._process.wait(timeout=10)
             self._process = None
 
+    def ends_by_itself(self, timeout_s: float = 30.0) -> int:
+        """Waits until it has ended without being told to; its exit code."""
+        assert self._process is not None
+        process, self._process = self._process, None
+        return process.wait(timeout=timeout_s)
+
     def signal(self, number: int) -> None:
         """Sends it a signal."""
         assert self._process is not None

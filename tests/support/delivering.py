@@ -100,9 +100,9 @@ def wait_for_workers() -> None:
             assert not thread.is_alive()
 
 
-def wait_until(true: Callable[[], bool]) -> None:
+def wait_until(true: Callable[[], bool], within_s: float = 10.0) -> None:
     tick = threading.Event()
-    for _ in range(500):
+    for _ in range(round(within_s / 0.02)):
         if true():
             return
         tick.wait(0.02)

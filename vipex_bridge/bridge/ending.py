@@ -24,7 +24,7 @@ from vipex_bridge.calls.tree import build
 from vipex_bridge.calls.tree import recordings as recordings_of
 from vipex_bridge.cdr.poller import Polled, Poller
 from vipex_bridge.config.settings import Settings
-from vipex_bridge.errors import BridgeError, SourceError
+from vipex_bridge.errors import BridgeError, SourceError, StoreError
 from vipex_bridge.store.calls import OPEN
 from vipex_bridge.store.store import Store
 
@@ -158,6 +158,10 @@ class Ending:
                 document = self._document(pending)
                 if await asyncio.to_thread(self._recordings_are_whole, pending, document):
                     await self._tell(pending, document)
+            except StoreError as error:
+                # What the store does not take of one call it does not take of the others either.
+                log.error("call.not_told_yet", call=pending.call_id, error=str(error))
+                break
             except BridgeError as error:
                 log.error("call.not_told_yet", call=pending.call_id, error=str(error))
             except Exception:

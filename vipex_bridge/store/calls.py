@@ -291,6 +291,11 @@ def next_id(connection: Connection) -> int:
     return int(connection.execute(select(schema.meta.c.value).where(where)).scalar_one())
 
 
+def skip_ids(connection: Connection, first: int) -> None:
+    """Let the next number be `first`, which must be greater than any given before."""
+    connection.execute(update(schema.meta).where(schema.meta.c.key == "next_id").values(value=str(first)))
+
+
 def undelivered_since(connection: Connection, now: float) -> float:
     """When the oldest call began that is still to be told, or to be delivered; `now` without one."""
     waiting = schema.deliveries.c

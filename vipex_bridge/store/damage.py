@@ -4,45 +4,61 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from datetime import datetime
 from pathlib import Path
 
 import structlog
+from sqlalchemy import Connection
 
 from vipex_bridge.errors import StoreError
-from vipex_bridge.store import progress
+from vipex_bridge.store import calls, progress
 from vipex_bridge.store.progress import Progress
 
 log = structlog.get_logger()
 
+CDR_PRECISION_S = 2.0
+"""CDR times are whole seconds, cut off: a call's row may seem to have ended before the call began."""
 _FILES = ("", "-wal", "-shm")
 """SQLite's files, by what their names end in."""
 
 
-def clear_the_way(path: Path, now: float) -> Progress | None:
+def clear_the_way(path: Path, known: Progress | None, now: float) -> None:
     """Before the database at `path` is opened: set it aside when it is damaged.
 
-    Gives how far the bridge had come when its database is lost, so that the new one goes on from there;
-    None when there is nothing to make good. Raises StoreError for a file that never was the bridge's, and
+    `known` is how far the bridge had come. Raises StoreError for a file that never was the bridge's, and
     when the damaged one cannot be moved.
     """
-    known = progress.read(path)
     if not path.exists() or path.stat().st_size == 0:
-        if known is not None:
-            log.critical("store.lost", store=str(path), undelivered_since=known.undelivered_since)
-        return known
+        return
     trouble = (known.damaged if known is not None else "") or _trouble(path, is_ours=known is not None)
-    if not trouble or known is None:
-        return None
+    if not trouble:
+        return
     aside = _set_aside(path, now)
     log.critical(
         "store.set_aside",
         store=str(path),
         damage=trouble,
         kept_as=str(aside),
-        what="a new store was begun; calls are told again from the CDR",
-        undelivered_since=known.undelivered_since,
+        what="a new store is begun, and calls are told again from the CDR",
     )
-    return known
+
+
+def make_good(connection: Connection, path: Path, node: str, known: Progress | None) -> None:
+    """In a database just opened: when it knows less than the bridge had come to, go on from there.
+
+    It was set aside, or is gone, or is an older copy: no id is given again, and what may not have been
+    delivered is looked for in the CDR source.
+    """
+    if known is None or calls.next_id(connection) >= known.next_id:
+        return
+    calls.skip_ids(connection, known.next_id + progress.IDS_AHEAD)
+    calls.tell_since(connection, node, known.undelivered_since - CDR_PRECISION_S)
+    log.critical(
+        "store.lost",
+        store=str(path),
+        undelivered_since=datetime.fromtimestamp(known.undelivered_since).astimezone().isoformat(),
+        what="calls that ended since then are told again from the CDR, under the same Idempotency-Key",
+    )
 
 
 def _trouble(path: Path, *, is_ours: bool) -> str:

@@ -42,6 +42,10 @@ def check_place(path: Path) -> None:
         raise StoreError(f"{path}: the folder {path.parent} does not exist: create it, or correct store")
     if path.is_dir():
         raise StoreError(f"{path} is a folder: name a file in it under store")
+    if os.statvfs(path.parent).f_flag & os.ST_RDONLY:
+        raise StoreError(
+            f"{path} is on a read-only file system: look why in the kernel's log, and remount it"
+        )
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise StoreError(f"{path}: no right to write in {path.parent}: give it to the bridge's user")
     if path.exists() and not os.access(path, os.R_OK | os.W_OK):

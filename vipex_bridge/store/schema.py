@@ -165,10 +165,8 @@ recordings = Table(
 )
 
 
-def prepare(connection: Connection, first_id: int = 1) -> None:
+def prepare(connection: Connection) -> None:
     """Create the tables in an empty database; in any other, make sure that they are ours.
-
-    `first_id` is the first number that an empty one gives to a call or leg.
 
     Raises StoreError for the tables of another program and for those of a newer bridge.
     """
@@ -176,7 +174,7 @@ def prepare(connection: Connection, first_id: int = 1) -> None:
     if not present:
         metadata.create_all(connection)
         connection.execute(insert(meta).values(key="schema_version", value=str(SCHEMA_VERSION)))
-        connection.execute(insert(meta).values(key="next_id", value=str(first_id)))
+        connection.execute(insert(meta).values(key="next_id", value="1"))
         return
     found = None
     if {"meta", "deliveries"} <= present:

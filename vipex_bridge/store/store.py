@@ -143,16 +143,17 @@ class Store:
         self._damage = ""
         engine.check_place(self._path)
         with contextlib.ExitStack() as undo:
-            lost = None
+            known = None
             if alone:
                 undo.enter_context(engine.lock(self._path, node))
-                lost = damage.clear_the_way(self._path, time.time())
+                known = progress.read(self._path)
+                damage.clear_the_way(self._path, known, time.time())
             with self._failures():
                 self._engine = engine.open_engine(self._path)
                 undo.callback(self._engine.dispose)
                 self._writing = self._engine.execution_options(**{engine.WRITING: True})
                 with self._writing.begin() as connection:
-                    self._prepare(connection, lost)
+                    self._prepare(connection, known)
             if alone:
                 self.keep_progress()
             self._opened = undo.pop_all()
@@ -318,14 +319,12 @@ class Store:
         if self._closed:
             raise StoreError(f"{self._path} has been closed: the bridge is stopping")
 
-    def _prepare(self, connection: Connection, lost: Progress | None) -> None:
-        first_id = lost.next_id + progress.IDS_AHEAD if lost is not None else 1
+    def _prepare(self, connection: Connection, known: Progress | None) -> None:
         try:
-            schema.prepare(connection, first_id)
+            schema.prepare(connection)
         except StoreError as error:
             raise StoreError(f"{self._path} {error}") from None
-        if lost is not None:
-            calls.tell_since(connection, self._node, lost.undelivered_since)
+        damage.make_good(connection, self._path, self._node, known)
 
     @contextlib.contextmanager
     def _failures(self) -> Iterator[None]:
