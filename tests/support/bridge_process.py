@@ -34,6 +34,13 @@ class BridgeProcess:
     def start(self) -> None:
         """Starts it and waits until it says so, and until it is connected where it has an AMI."""
         mark = self.mark()
+        self.launch()
+        self.wait_for("bridge.started", after=mark)
+        if "ami:" in self.config.read_text("utf-8"):
+            self.wait_for("ami.connected", after=mark)
+
+    def launch(self) -> None:
+        """Starts it, and waits for nothing."""
         self._process = subprocess.Popen(
             [sys.executable, "-m", "vipex_bridge.cli.main", "run", "--config", str(self.config)],
             stderr=subprocess.PIPE,
@@ -42,9 +49,6 @@ class BridgeProcess:
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
         threading.Thread(target=self._read, args=(self._process,), daemon=True).start()
-        self.wait_for("bridge.started", after=mark)
-        if "ami:" in self.config.read_text("utf-8"):
-            self.wait_for("ami.connected", after=mark)
 
     def stop(self) -> float:
         """Ends it by SIGTERM; the seconds it took. Fails when it does not end well."""

@@ -60,6 +60,9 @@ class FakeAmi:
         self._tls = tls
         self._server: asyncio.Server | None = None
         self._writers: list[asyncio.StreamWriter] = []
+        self.only_to_logged_in = False
+        """Events go to every connection; True: as Asterisk does, to those alone that have logged in."""
+        self._logged_in: set[asyncio.StreamWriter] = set()
         self._talks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Condition()
 
@@ -95,9 +98,12 @@ class FakeAmi:
     async def play(self, data: bytes, chances: random.Random | None = None) -> None:
         """Sends bytes on every connection: at once, or in chunks of random size."""
         for chunk in _chunks(data, chances) if chances is not None else [data]:
-            for writer in self._writers:
+            for writer in list(self._writers):
+                if self.only_to_logged_in and writer not in self._logged_in:
+                    continue
                 writer.write(chunk)
-                await writer.drain()
+                with suppress(ConnectionError):
+                    await writer.drain()
             # Lets the other side read this chunk before the next is added to it.
             await asyncio.sleep(0)
 
@@ -125,6 +131,7 @@ class FakeAmi:
                 await self._talk(reader, writer)
         finally:
             self._talks.discard(task)
+            self._logged_in.discard(writer)
             if writer in self._writers:
                 self._writers.remove(writer)
             writer.transport.abort()
@@ -143,6 +150,8 @@ class FakeAmi:
             self.actions.append(action)
             if action.get("Action") not in self.silent_to:
                 writer.write(self._answer(action))
+                if action.get("Action") == "Login" and action.get("Secret") == self.secret:
+                    self._logged_in.add(writer)
                 await writer.drain()
             action = {}
             async with self._changed:

@@ -16,6 +16,10 @@ class Relay:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._is_cut = threading.Event()
+        self._flows = threading.Event()
+        self._flows.set()
+        self.cut_after_bytes: int | None = None
+        """Where the next connection is to be cut, by bytes towards the client; None: nowhere."""
         self._ends: list[socket.socket] = []
 
     def __enter__(self) -> Self:
@@ -37,8 +41,13 @@ class Relay:
         self._ends.clear()
 
     def mend(self) -> None:
-        """Lets new connections through again."""
+        """Lets new connections through again, and what was stalled."""
         self._is_cut.clear()
+        self._flows.set()
+
+    def stall(self) -> None:
+        """Passes nothing on any more, and ends nothing: a half-open connection, to both sides."""
+        self._flows.clear()
 
     def _accept(self) -> None:
         while True:
@@ -56,15 +65,17 @@ class Relay:
                 near.close()
                 continue
             self._ends += [near, far]
-            for source, sink in ((near, far), (far, near)):
-                threading.Thread(target=_pass_on, args=(source, sink), daemon=True).start()
+            limit, self.cut_after_bytes = self.cut_after_bytes, None
+            for source, sink, bytes_left in ((near, far, None), (far, near, limit)):
+                threading.Thread(target=self._pass_on, args=(source, sink, bytes_left), daemon=True).start()
 
-
-def _pass_on(source: socket.socket, sink: socket.socket) -> None:
-    with suppress(OSError):
-        while data := source.recv(65_536):
-            sink.sendall(data)
-    for end in (source, sink):
+    def _pass_on(self, source: socket.socket, sink: socket.socket, bytes_left: int | None) -> None:
         with suppress(OSError):
-            end.shutdown(socket.SHUT_RDWR)
-    source.close()
+            while bytes_left != 0 and (data := source.recv(min(65_536, bytes_left or 65_536))):
+                self._flows.wait()
+                sink.sendall(data)
+                bytes_left = None if bytes_left is None else bytes_left - len(data)
+        for end in (source, sink):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        source.close()

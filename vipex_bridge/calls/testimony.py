@@ -25,6 +25,8 @@ _NOTES = {
     "VIPEX_CC_CALL": "cc_call",
 }
 _STATUS = {"ANSWERED": "ANSWER", "BUSY": "BUSY", "FAILED": "CHANUNAVAIL", "CONGESTION": "CONGESTION"}
+REST_OF_SECOND_S = 0.999
+"""A row's times are cut to whole seconds: what is known to have been after one was within its second."""
 
 
 def groups(rows: Iterable[CdrRow]) -> list[list[CdrRow]]:
@@ -82,7 +84,11 @@ def add_rows(record: CallRecord, rows: Sequence[CdrRow], numbering: Numbering) -
     for row in ordered:
         _add_caller(record, row, ends[row.uniqueid], numbering)
     # A channel is dialled once in its life: a row on an attempt that was seen whole is no further one.
-    whole = {dial.dest for dial in record.dials if dial.status and record.comes_from_outside(dial)}
+    whole = {
+        dial.dest
+        for dial in record.dials
+        if dial.status and record.comes_from_outside(dial) and not _talk_was_missed(record, dial)
+    }
     for row in ordered:
         dest = record.by_name(row.dstchannel)
         if record.partial and row.dstchannel and (dest is None or dest.uniqueid not in whole):
@@ -184,17 +190,32 @@ def _add_caller(record: CallRecord, row: CdrRow, end: float, numbering: Numberin
         channel.number = row.src
         # The application of a channel that Asterisk rang itself (click to call, call back).
         channel.originated = row.lastapp == "AppDial2"
-        channel.dialled = row.dst if row.dst not in ("s", "h") else ""
+        channel.dialled = _dialled(row)
         record.channels[row.uniqueid] = channel
         channel.ended = end
     elif channel.ended is None or channel.end_is_estimate:
-        # A row's whole second may lie before the exact moment of the channel's creation.
-        channel.ended = max(end, channel.created)
+        heard = _last_heard(record, channel)
+        channel.ended = end if heard < end else max(end + REST_OF_SECOND_S, heard)
         channel.end_is_estimate = False
     elif not channel.seen_from_start:
         channel.ended = max(channel.ended, end)
     if not channel.seen_from_start:
         channel.created = min(channel.created, _start(row))
+        channel.dialled = channel.dialled or _dialled(row)
+
+
+def _dialled(row: CdrRow) -> str:
+    return row.dst if row.dst not in ("s", "h") else ""
+
+
+def _last_heard(record: CallRecord, channel: Channel) -> float:
+    """The latest exact moment at which the channel is known to have been there."""
+    heard = [channel.created, channel.up]
+    for dial in record.dials:
+        if channel.uniqueid in (dial.caller, dial.dest):
+            heard += [dial.begin, dial.ringing, dial.end if dial.status == "ANSWER" else None]
+    heard += [talk.start for talk in record.talks if not talk.start_is_estimate]
+    return max(moment for moment in heard if moment is not None)
 
 
 def _channel(uniqueid: str, name: str, row: CdrRow, numbering: Numbering) -> Channel:
@@ -249,9 +270,22 @@ def _is_of(dial: Dial, row: CdrRow, dest: Channel) -> bool:
     return dial.caller == row.uniqueid and dial.dest == dest.uniqueid
 
 
+def _talk_was_missed(record: CallRecord, dial: Dial) -> bool:
+    """Whether AMI was lost just after the answer: that the two talked is the row's to say."""
+    if dial.status != "ANSWER" or not record.channels[dial.dest].end_is_estimate:
+        return False
+    origin = record.origin(dial)
+    talked = any(talk.channel == dial.dest for talk in record.talks)
+    return not talked and (origin is None or origin.role is not Role.EXTENSION)
+
+
 def _complete_attempt(record: CallRecord, dial: Dial, dest: Channel, row: CdrRow) -> None:
     """An attempt whose beginning was seen and whose end was missed: its row says how it ended."""
-    if dial.status or row.disposition != "ANSWERED" or row.answer is None:
+    if row.disposition != "ANSWERED" or row.answer is None:
+        return
+    if dial.status:
+        if _talk_was_missed(record, dial):
+            _add_answer(record, dest, dial.end if dial.end is not None else row.answer, row)
         return
     # Behind an IVR the row's answer is its start: the phone cannot have been picked up before it rang.
     answered = max(row.answer, dial.ringing if dial.ringing is not None else dial.begin)
@@ -268,7 +302,8 @@ def _add_answer(record: CallRecord, dest: Channel, answered: float, row: CdrRow)
         return
     talk = next((talk for talk in record.talks if talk.channel == dest.uniqueid), None)
     if talk is None:
-        record.talks.append(Talk(dest.uniqueid, answered, _end(row)))
+        end = _end(row) if answered <= _end(row) else max(_end(row) + REST_OF_SECOND_S, answered)
+        record.talks.append(Talk(dest.uniqueid, answered, end))
     elif talk.start_is_estimate:
         talk.start, talk.start_is_estimate = min(answered, talk.start), False
 

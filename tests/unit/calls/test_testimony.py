@@ -9,10 +9,11 @@ from captured_rows import rows_of
 from hypothesis import given
 from hypothesis import strategies as st
 from outcome import NUMBERING
+from stored import row
 from story import TRUNK, inbound_example
 
 from vipex_bridge.calls.document import CallDocument
-from vipex_bridge.calls.events import VariableSet
+from vipex_bridge.calls.events import ChannelSnapshot, LiveChannels, VariableSet
 from vipex_bridge.calls.rows import CdrRow
 from vipex_bridge.calls.testimony import add_rows, from_rows, groups
 from vipex_bridge.calls.tracker import Tracker
@@ -102,3 +103,13 @@ def test_an_answer_that_was_missed_is_taken_from_the_row() -> None:
     assert document is not None
     assert (document.main.direction, document.main.billsec, document.legs[-1].exten) == (1, 4, "251")
     assert document.main.ringtime == 12
+
+
+def test_a_line_that_was_only_found_talking_has_its_number_from_the_row() -> None:
+    line = ChannelSnapshot("u.1", "u.1", TRUNK, "36301", "", "from-trunk", "s", "", 6)
+    tracker = Tracker(NUMBERING)
+    list(tracker.feed(LiveChannels(1_700_000_050.0, (line,))))
+    [record] = tracker.calls()
+    add_rows(record, [row("u.1", src="36301", dst="3699")], NUMBERING)
+    root = record.root()
+    assert root is not None and root.dialled == "3699"

@@ -1,0 +1,81 @@
+"""The bridge killed without warning, again and again, while calls go on: each is told, and told once."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+import reliability
+from bridge_process import BridgeProcess
+from faulty_server import FaultyServer, Received, running
+from played_pbx import PlayedPbx
+from told import CONFIGURATION, NOTICE, check, told, wait_for_all
+
+
+@pytest.fixture
+def server() -> Iterator[FaultyServer]:
+    with running() as made:
+        yield made
+
+
+@pytest.mark.timeout(1500)
+@pytest.mark.parametrize("answers_after_s", [0.0, 0.2], ids=["quick receiver", "slow receiver"])
+def test_a_bridge_killed_again_and_again_tells_every_call_once(
+    tmp_path: Path, server: FaultyServer, answers_after_s: float
+) -> None:
+    def slowly(sock: object, request: Received) -> bool:
+        server.closed.wait(answers_after_s)
+        return server.replies()(sock, request)  # type: ignore[arg-type]
+
+    server.answer = slowly
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    chances = random.Random(seed)
+    kills = reliability.rounds(10, 100)
+    recovery_s: list[float] = []
+    with PlayedPbx(tmp_path, per_s=10, seed=seed) as pbx:
+        bridge = BridgeProcess(
+            tmp_path,
+            CONFIGURATION.format(ami=pbx.ami.port, folder=tmp_path, http=server.port, notice=NOTICE),
+        )
+        # The very first start tells nothing of the past: it is done before calls come.
+        bridge.start()
+        bridge.wait_for("reconcile.done")
+        pbx.begin()
+        for _ in range(kills):
+            mark = bridge.mark()
+            # The fault itself: a moment nobody chose, while starting, at work, or in the middle of a commit.
+            threading.Event().wait(chances.uniform(0.3, 2.5))
+            bridge.kill()
+            recovery_s += _recovered(bridge, mark)
+            bridge.launch()
+        pbx.quiet()
+        missing = wait_for_all(server, pbx.calls)
+        bridge.stop()
+    found = told(server.received)
+    reliability.record(
+        f"killed (kill -9) at random while calls come, {'slow' if answers_after_s else 'quick'} receiver",
+        rounds=kills,
+        calls=len(pbx.calls),
+        lost=len(missing),
+        duplicates=found.duplicates,
+        recovery_s=recovery_s,
+    )
+    assert not missing, bridge.log()
+    check(found, pbx.calls)
+
+
+def _recovered(bridge: BridgeProcess, mark: int) -> list[float]:
+    """The seconds from the bridge's start to its first delivery, if it came to one."""
+    moments = {
+        line["event"]: datetime.fromisoformat(line["timestamp"])
+        for line in reversed(bridge.lines[mark:])
+        if line["event"] in ("bridge.started", "delivery.sent")
+    }
+    if len(moments) < 2:
+        return []
+    return [(moments["delivery.sent"] - moments["bridge.started"]).total_seconds()]

@@ -1,0 +1,188 @@
+"""A telephone exchange that is played: calls come and go, told truthfully by AMI and written to the CDR."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sqlite3
+import threading
+import time
+from collections.abc import Coroutine
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+from fake_ami import Channel, FakeAmi, channel, event
+
+DID = "3642999408"
+COLUMNS = (
+    "start, answer, end, clid, src, dst, dcontext, channel, dstchannel, lastapp, lastdata, duration, "
+    "billsec, disposition, uniqueid, linkedid, sequence"
+)
+
+
+@dataclass
+class PlayedCall:
+    """One call from outside: it rings at an extension, which answers it or does not."""
+
+    number: int
+    is_answered: bool
+    started_at: float
+    answered_at: float | None = None
+    ended_at: float | None = None
+
+    @property
+    def caller(self) -> str:
+        return f"3630{self.number:07d}"
+
+
+class PlayedPbx:
+    """The exchange, in a thread of its own, while entered. Calls come at `per_s` from `begin` to `quiet`."""
+
+    def __init__(self, folder: Path, *, per_s: float = 10.0, seed: int = 0) -> None:
+        self.ami = FakeAmi()
+        self.ami.only_to_logged_in = True
+        self.master = folder / "master.db"
+        self.calls: list[PlayedCall] = []
+        self._per_s = per_s
+        self._chances = random.Random(seed)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="played-pbx")
+        self._coming: asyncio.Task[None] | None = None
+        with closing(sqlite3.connect(self.master)) as database:
+            database.execute(f"CREATE TABLE cdr (AcctId INTEGER PRIMARY KEY, {COLUMNS})")
+            database.commit()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self.do(self.ami.start())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.do(self._stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def do(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """Has something done in the exchange's thread, and waits for it."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
+
+    def begin(self) -> None:
+        """Calls come from now on."""
+
+        async def beginning() -> None:
+            self._coming = asyncio.create_task(self._come())
+
+        self.do(beginning())
+
+    def quiet(self) -> None:
+        """No more calls come; waits until those that are on have ended and have their rows."""
+
+        async def quieting() -> None:
+            assert self._coming is not None
+            self._coming.cancel()
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            await asyncio.gather(*(t for t in others if t.get_name() == "call"), return_exceptions=True)
+
+        self.do(quieting())
+
+    def burst(self, calls: int) -> None:
+        """So many calls, all at the same moment; returns when all have ended."""
+
+        async def bursting() -> None:
+            await asyncio.gather(*(self._call() for _ in range(calls)))
+
+        self.do(bursting())
+
+    def cut(self) -> None:
+        """Cuts the manager connections, as a network that went away."""
+        self._loop.call_soon_threadsafe(self.ami.cut)
+
+    async def _stop(self) -> None:
+        others = [task for task in asyncio.all_tasks() if task.get_name() in ("call", "coming")]
+        for task in [*others, *([self._coming] if self._coming is not None else [])]:
+            task.cancel()
+        await self.ami.stop()
+
+    async def _come(self) -> None:
+        under_way = set()
+        while True:
+            call = asyncio.create_task(self._call(), name="call")
+            under_way.add(call)
+            call.add_done_callback(under_way.discard)
+            await asyncio.sleep(self._chances.expovariate(self._per_s))
+
+    async def _call(self) -> None:
+        started = time.time()
+        call = PlayedCall(len(self.calls) + 1, self._chances.random() < 0.7, started)
+        self.calls.append(call)
+        # As Asterisk makes them: the second of the channel's creation, and a number that grows.
+        ids = [f"{int(started)}.{2 * call.number + half}" for half in (0, 1)]
+        outside = channel(2 * call.number, Uniqueid=ids[0], Linkedid=ids[0], CallerIDNum=call.caller)
+        exten = str(200 + self._chances.randrange(50))
+        inside = channel(
+            0, Channel=f"PJSIP/{exten}-{call.number:08x}", CallerIDNum=exten, Uniqueid=ids[1], Linkedid=ids[0]
+        )
+        await self._changes(outside, "4", "Newchannel")
+        await self._changes(inside, "0", "Newchannel")
+        await self.ami.play(event("DialBegin", outside | _dest(inside)))
+        await self._changes(inside, "5", "Newstate")
+        await self.ami.play(event("DialState", outside | _dest(inside), DialStatus="RINGING"))
+        await asyncio.sleep(self._chances.uniform(0.1, 0.6))
+        if call.is_answered:
+            await self._talk(call, outside, inside)
+        else:
+            await self.ami.play(event("DialEnd", outside | _dest(inside), DialStatus="CANCEL"))
+        for half in (inside, outside):
+            self.ami.channels.remove(half)
+            await self.ami.play(event("Hangup", half, Cause="16"))
+        call.ended_at = time.time()
+        await asyncio.to_thread(self._write, call, outside, inside, started, call.ended_at)
+
+    async def _talk(self, call: PlayedCall, outside: Channel, inside: Channel) -> None:
+        await self._changes(inside, "6", "Newstate")
+        await self.ami.play(event("DialEnd", outside | _dest(inside), DialStatus="ANSWER"))
+        await self._changes(outside, "6", "Newstate")
+        bridge = {"BridgeUniqueid": f"bridge-{call.number}", "BridgeType": "basic"}
+        call.answered_at = time.time()
+        for half in (inside, outside):
+            half["BridgeId"] = bridge["BridgeUniqueid"]
+            await self.ami.play(event("BridgeEnter", half | bridge, BridgeTechnology="simple_bridge"))
+        await asyncio.sleep(self._chances.uniform(0.1, 0.6))
+        for half in (outside, inside):
+            half["BridgeId"] = ""
+            await self.ami.play(event("BridgeLeave", half | bridge))
+
+    async def _changes(self, about: Channel, state: str, name: str) -> None:
+        about["ChannelState"] = state
+        if about not in self.ami.channels:
+            self.ami.channels.append(about)
+        await self.ami.play(event(name, about))
+
+    def _write(
+        self, call: PlayedCall, outside: Channel, inside: Channel, started: float, ended: float
+    ) -> None:
+        answered = call.answered_at
+        row = {
+            "start": _text(started), "answer": _text(answered), "end": _text(ended), "src": call.caller,
+            "dst": DID, "dcontext": "from-trunk", "channel": outside["Channel"],
+            "dstchannel": inside["Channel"], "lastapp": "Dial", "duration": round(ended - started),
+            "billsec": round(ended - answered) if answered else 0,
+            "disposition": "ANSWERED" if answered else "NO ANSWER", "uniqueid": outside["Uniqueid"],
+            "linkedid": outside["Uniqueid"], "sequence": call.number,
+        }  # fmt: skip
+        with closing(sqlite3.connect(self.master, timeout=20)) as database:
+            marks = ", ".join("?" for _ in row)
+            database.execute(f"INSERT INTO cdr ({', '.join(row)}) VALUES ({marks})", list(row.values()))
+            database.commit()
+
+
+def _dest(about: Channel) -> Channel:
+    return {f"Dest{name}": value for name, value in about.items()}
+
+
+def _text(at: float | None) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S") if at is not None else ""

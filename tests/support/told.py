@@ -1,0 +1,105 @@
+"""What a receiver was told of a played exchange's calls, and whether that is all, once, and in order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from delivering import wait_until
+from faulty_server import FaultyServer, Received
+from played_pbx import DID, PlayedCall
+
+ORDER = ("arrival", "ringing", "answer", "hangup")
+NOTICE = '{"event": {{ event | tojson }}, "id": {{ id }}, "src": {{ src | tojson }}}'
+"""The body of a notify client whose notices can be told apart."""
+
+CONFIGURATION = """
+node: pbx1
+timezone: UTC
+asterisk:
+  ami: {{port: {ami}, username: vipex, secret: labsecret}}
+  agi: null
+  cdr: {{source: 'sqlite:///{folder}/master.db', poll: 200ms, settle: 500ms}}
+numbers: {{trunks: ['PJSIP/trunk*']}}
+store: 'sqlite:///{folder}/state.db'
+clients:
+  crm:
+    kind: notify
+    url: 'http://127.0.0.1:{http}/notify'
+    on: [arrival, ringing, answer, hangup]
+    expires: 1h
+    body: '{notice}'
+  billing: {{kind: call_end, url: 'http://127.0.0.1:{http}/cdr', retry: [500ms, 1s, 2s, 5s, 1m, 1h]}}
+"""
+"""A bridge between an exchange (`ami`, `folder`) and a receiver (`http`); `notice` is NOTICE."""
+
+
+@dataclass
+class Told:
+    """What came: the documents of each caller, and the notices of each, repeats included."""
+
+    documents: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    notices: dict[str, list[str]] = field(default_factory=dict)
+    duplicates: int = 0
+    """Requests that repeated one which had come before."""
+
+
+def told(received: Sequence[Received]) -> Told:
+    """Reads what came at /cdr and /notify. A key that comes again must bring the same body."""
+    found = Told()
+    bodies: dict[str, bytes] = {}
+    for request in received:
+        if not request.target.startswith(("/cdr", "/notify")):
+            continue
+        key = request.header("Idempotency-Key")
+        assert key is not None
+        if key in bodies:
+            assert bodies[key] == request.body, (
+                f"{key} brought two versions: {bodies[key]!r}, {request.body!r}"
+            )
+            found.duplicates += 1
+            continue
+        bodies[key] = request.body
+        data = json.loads(request.body)
+        if request.target.startswith("/cdr"):
+            found.documents.setdefault(data["src"], []).append(data)
+        else:
+            found.notices.setdefault(data["src"], []).append(data["event"])
+    return found
+
+
+def wait_for_all(server: FaultyServer, calls: Sequence[PlayedCall], within_s: float = 90.0) -> list[str]:
+    """Waits until every call's document has come; the callers of whom none has."""
+    callers = {call.caller for call in calls}
+
+    def missing() -> list[str]:
+        return sorted(callers - told(list(server.received)).documents.keys())
+
+    try:
+        wait_until(lambda: not missing(), within_s)
+    except AssertionError:
+        return missing()
+    return []
+
+
+def check(found: Told, calls: Sequence[PlayedCall], *, directions: bool = True) -> None:
+    """Every call once, under an id of its own, with its own outcome; its notices in order, each once."""
+    ids: dict[int, str] = {}
+    for call in calls:
+        documents = found.documents[call.caller]
+        assert len(documents) == 1, f"{call} was told as {documents}"
+        document = documents[0]
+        assert ids.setdefault(document["id"], call.caller) == call.caller, (
+            f"two calls with the id of {document}"
+        )
+        if directions:
+            assert document["direction"] == (1 if call.is_answered else 2), f"{call}: {document}"
+        assert document["dst"] == DID, f"{call}: {document}"
+        for name, moment in (("start_time", call.started_at), ("hangup_time", call.ended_at)):
+            said = datetime.fromisoformat(f"{document[name]}+00:00").timestamp()
+            assert abs(said - (moment or 0.0)) < 2.0, f"{call}: {name} is {document[name]}"
+        seen = found.notices.get(call.caller, [])
+        assert seen == [event for event in ORDER if event in seen], f"{call}: {seen}"
