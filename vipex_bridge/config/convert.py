@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,8 @@ from vipex_bridge.config.settings import PARAMETERS, SUB_PARAMETERS
 
 _TIMEOUT_S = {"lookup": 2.0, "notify": 5.0, "call_end": 30.0}
 _CONCURRENCY = {"lookup": 4, "notify": 2, "call_end": 4}
+_SECRET_HEADER = re.compile("auth|cookie|credential|key|passw|secret|session|signature|token", re.IGNORECASE)
+"""Names of headers whose values are secrets although they were written in place."""
 _RETRY_S: Mapping[str, tuple[float, ...]] = {
     "lookup": (),
     "notify": (1.0, 5.0),
@@ -137,7 +140,7 @@ def _client(name: str, client: client_schema.Client) -> settings.Client:
         body=client.body,
         basic_auth=settings.BasicAuth(auth.username, auth.password) if auth else None,
         api_key=settings.ApiKey(key.place, key.name, key.value) if key else None,
-        headers=tuple(client.headers.items()),
+        headers=tuple(_header(name, value) for name, value in client.headers.items()),
         timeout_s=client.timeout or _TIMEOUT_S[kind],
         match=settings.Match(**dict(client.match)),
         tls=settings.Tls(tls.ca, tls.certificate, tls.key, tls.verify),
@@ -151,6 +154,10 @@ def _client(name: str, client: client_schema.Client) -> settings.Client:
         parallel_legs=client.parallel_legs,
         lookup=_lookup(client),
     )
+
+
+def _header(name: str, value: str) -> tuple[str, str]:
+    return name, settings.Secret(settings.revealed(value)) if _SECRET_HEADER.search(name) else value
 
 
 def _sub_parameters(client: client_schema.Client) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
+from vipex_bridge.config.addresses import refusal_of_host
 from vipex_bridge.config.settings import Secret
 
 _DURATION = re.compile(r"(-?)(\d{1,9}(?:\.\d{1,9})?) ?(ms|s|m|h|d|)", re.ASCII)
@@ -234,6 +235,15 @@ def url(value: object) -> str:
     return written
 
 
+def client_url(value: object) -> str:
+    """A client's URL: the same, to no address that nothing is sent to; a Secret when it came by a tag."""
+    written = url(value)
+    why = refusal_of_host(urlsplit(written).hostname or "")
+    if why is not None:
+        raise ValueError(f"leads to {why}, to which nothing is ever sent")
+    return _kept_hidden(value, written)
+
+
 def path(value: object) -> Path:
     """A file's path; a relative one starts from the folder of the file it stands in."""
     if value is not None and not isinstance(value, str):
@@ -322,6 +332,15 @@ def header_value(value: object) -> str:
     if result != result.strip():
         raise ValueError("begins or ends with a space, which no header can carry")
     return result
+
+
+def header_of_client(value: object) -> str:
+    """A configured header's value; a Secret when it came by a tag."""
+    return _kept_hidden(value, header_value(value))
+
+
+def _kept_hidden(value: object, written: str) -> str:
+    return Secret(written) if isinstance(value, Written) and value.hidden else written
 
 
 def _given(value: object) -> str:
