@@ -21,6 +21,7 @@ from vipex_bridge.config.schema import (
     Seconds,
     SecretText,
     Section,
+    SigningSecret,
     SomeSeconds,
     Text,
     one_or_list,
@@ -202,7 +203,7 @@ class Client(Section):
     match: Match = Match()
     tls: Tls = Tls()
     signing_secret: (
-        Annotated[tuple[SecretText, ...], BeforeValidator(one_or_list), AfterValidator(_up_to_two)] | None
+        Annotated[tuple[SigningSecret, ...], BeforeValidator(one_or_list), AfterValidator(_up_to_two)] | None
     ) = None
     concurrency: Annotated[int, PlainValidator(values.whole(1, 64))] | None = None
     retry: Annotated[tuple[Seconds, ...], BeforeValidator(one_or_list)] | None = None

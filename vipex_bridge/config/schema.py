@@ -41,6 +41,7 @@ def nothing_as_empty(value: object) -> object:
 Text = Annotated[str, PlainValidator(values.text)]
 Line = Annotated[str, PlainValidator(values.line)]
 SecretText = Annotated[Secret, PlainValidator(values.secret)]
+SigningSecret = Annotated[Secret, PlainValidator(values.signing_secret)]
 Flag = Annotated[bool, PlainValidator(values.flag)]
 Seconds = Annotated[float, PlainValidator(values.duration)]
 SomeSeconds = Annotated[float, PlainValidator(values.positive_duration)]

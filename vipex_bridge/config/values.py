@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from vipex_bridge.config.addresses import refusal_of_host
 from vipex_bridge.config.settings import Secret
+from vipex_bridge.config.signing import signing_key
 
 _DURATION = re.compile(r"(-?)(\d{1,9}(?:\.\d{1,9})?) ?(ms|s|m|h|d|)", re.ASCII)
 _DURATION_UNITS = {"ms": "0.001", "s": "1", "": "1", "m": "60", "h": "3600", "d": "86400"}
@@ -108,6 +109,13 @@ def line(value: object) -> str:
 def secret(value: object) -> Secret:
     """A one-line secret: it goes into a header, a URL or the AMI log-in."""
     return Secret(line(value))
+
+
+def signing_secret(value: object) -> Secret:
+    """A secret to sign with (`signing_key`)."""
+    result = secret(value)
+    signing_key(result)
+    return result
 
 
 def password(value: object) -> Secret:

@@ -148,7 +148,9 @@ def _allowed(addresses: list[Any]) -> tuple[list[Any], str]:
         if why is None:
             allowed.append(entry)
         else:
-            refused = f"{address} is {why}, to which nothing is ever sent: correct the client's url, or its name"
+            refused = (
+                f"{address} is {why}, to which nothing is ever sent: correct the client's url, or its name"
+            )
     return allowed, refused
 
 

@@ -87,6 +87,8 @@ def test_a_number_that_resolvers_take_for_an_address_counts_as_it(address: str, 
     assert refusal_of_host(host) == refusal(address)
 
 
-@pytest.mark.parametrize("host", ["crm.example", "localhost", "169.254.169.254.example", "fade", "1.2.3.4.5", "x"])
+@pytest.mark.parametrize(
+    "host", ["crm.example", "localhost", "169.254.169.254.example", "fade", "1.2.3.4.5", "x"]
+)
 def test_a_name_is_looked_at_only_when_it_is_resolved(host: str) -> None:
     assert refusal_of_host(host) is None

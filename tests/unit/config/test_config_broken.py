@@ -467,7 +467,10 @@ URLS = [
     ("https://crm.example/a b", 'is no URL: it holds a space or one of " < > \\ ^ ` { | }'),
     ("http://169.254.169.254/latest/", "leads to a link-local address, to which nothing is ever sent"),
     ("http://2852039166/", "leads to a link-local address, to which nothing is ever sent"),
-    ("http://[::ffff:100.100.100.200]/", "leads to a cloud's metadata service, to which nothing is ever sent"),
+    (
+        "http://[::ffff:100.100.100.200]/",
+        "leads to a cloud's metadata service, to which nothing is ever sent",
+    ),
     ("http://0.0.0.0:8000/", "leads to no host's address, to which nothing is ever sent"),
     ("https://crm.example/{{ src }}", "takes no template: put what changes into `query`"),
 ]
