@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import socket
 from collections.abc import Mapping
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from vipex_bridge.config import client_schema, presets, schema, settings
+from vipex_bridge.config.exposure import is_secret_header
 from vipex_bridge.config.settings import PARAMETERS, SUB_PARAMETERS
 
 _TIMEOUT_S = {"lookup": 2.0, "notify": 5.0, "call_end": 30.0}
 _CONCURRENCY = {"lookup": 4, "notify": 2, "call_end": 4}
-_SECRET_HEADER = re.compile("auth|cookie|credential|key|passw|secret|session|signature|token", re.IGNORECASE)
-"""Names of headers whose values are secrets although they were written in place."""
 _RETRY_S: Mapping[str, tuple[float, ...]] = {
     "lookup": (),
     "notify": (1.0, 5.0),
@@ -157,7 +155,7 @@ def _client(name: str, client: client_schema.Client) -> settings.Client:
 
 
 def _header(name: str, value: str) -> tuple[str, str]:
-    return name, settings.Secret(settings.revealed(value)) if _SECRET_HEADER.search(name) else value
+    return name, settings.Secret(settings.revealed(value)) if is_secret_header(name) else value
 
 
 def _sub_parameters(client: client_schema.Client) -> tuple[str, ...]:

@@ -206,6 +206,19 @@ class Client:
 
 
 @dataclass(frozen=True, slots=True)
+class Exposed:
+    """A file that everybody on the machine may read, and the keys whose secrets it holds."""
+
+    file: Path
+    keys: tuple[str, ...]
+
+    @property
+    def what(self) -> str:
+        """What is wrong and what to do, in one line."""
+        return f"everybody may read this file, and it holds {', '.join(self.keys)}: chmod o-r {self.file}"
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The whole configuration. `files` are all the files it was read from."""
 
@@ -222,6 +235,7 @@ class Settings:
     http: Http | None
     clients: Mapping[str, Client]
     files: tuple[Path, ...] = ()
+    exposed: tuple[Exposed, ...] = ()
 
 
 PARAMETERS: Mapping[str, tuple[str, ...]] = {

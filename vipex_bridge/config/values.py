@@ -30,18 +30,25 @@ _SOCKET_PATH_BYTES = 107
 
 
 class Written(str):
-    """Text of a configuration file: relative paths start from `folder`; `hidden` text came by a tag."""
+    """Text of a configuration file: relative paths start from `folder`; `hidden` text came by a tag.
 
-    __slots__ = ("folder", "hidden")
+    `origin` is the file that `!file` named.
+    """
+
+    __slots__ = ("folder", "hidden", "origin")
 
     folder: Path
     hidden: bool
+    origin: Path | None
 
-    def __new__(cls, text: str, folder: Path = Path(), hidden: bool = False) -> Written:
+    def __new__(
+        cls, text: str, folder: Path = Path(), hidden: bool = False, origin: Path | None = None
+    ) -> Written:
         """The text with where it stands."""
         self = super().__new__(cls, text)
         self.folder = folder
         self.hidden = hidden
+        self.origin = origin
         return self
 
 
