@@ -413,6 +413,13 @@ CLIENTS = [
         ["c.yaml:5: clients.crm.signing_secret: takes one secret, or two while one replaces the other"],
     ),
     (
+        CALL_END + "    signing_secret: [plain text, whsec_hunter2!]\n",
+        [
+            "c.yaml:5: clients.crm.signing_secret[1]: "
+            "begins with whsec_, so the rest must be base64, which it is not"
+        ],
+    ),
+    (
         CALL_END + "    tls: {ca: /no/such.pem, certificate: /, verify: 1}\n",
         [
             "c.yaml:5: clients.crm.tls.ca: /no/such.pem cannot be read: No such file or directory",
