@@ -50,10 +50,13 @@ def test_so_do_the_others_and_those_without_a_password_do_not(tmp_path: Path) ->
         "asterisk:\n  ami: {username: u, secret: s3cret}\n  cdr: {source: 'mysql://u:s3cret@db/asterisk'}\n"
         "  cel: {source: 'sqlite:////var/log/cel.db'}\n"
         "http: {tokens: s3cret}\n"
-        "clients:\n  a: {kind: lookup, url: 'https://x/', headers: {X-Source: pbx1}}\n"
+        "clients:\n  a: {kind: lookup, url: 'https://x/?source=pbx1', headers: {X-Source: pbx1}}\n"
+        "  b: {kind: lookup, url: 'https://x/?a=1&token=s3cret'}\n"
     )
     file = made(tmp_path, "c.yaml", text, 0o604)
-    assert exposed(file) == [("c.yaml", ("asterisk.ami.secret", "asterisk.cdr.source", "http.tokens"))]
+    assert exposed(file) == [
+        ("c.yaml", ("asterisk.ami.secret", "asterisk.cdr.source", "http.tokens", "clients.b.url"))
+    ]
 
 
 def test_a_secret_that_came_by_a_tag_is_not_in_place_but_its_file_counts(

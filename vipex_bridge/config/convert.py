@@ -9,7 +9,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from vipex_bridge.config import client_schema, presets, schema, settings
-from vipex_bridge.config.exposure import is_secret_header
+from vipex_bridge.config.exposure import is_secret_name
 from vipex_bridge.config.settings import PARAMETERS, SUB_PARAMETERS
 
 _TIMEOUT_S = {"lookup": 2.0, "notify": 5.0, "call_end": 30.0}
@@ -155,7 +155,7 @@ def _client(name: str, client: client_schema.Client) -> settings.Client:
 
 
 def _header(name: str, value: str) -> tuple[str, str]:
-    return name, settings.Secret(settings.revealed(value)) if is_secret_header(name) else value
+    return name, settings.Secret(settings.revealed(value)) if is_secret_name(name) else value
 
 
 def _sub_parameters(client: client_schema.Client) -> tuple[str, ...]:

@@ -22,13 +22,14 @@ _URL_KEYS = r"store|asterisk\.(cdr|cel)\.source"
 _CLIENT_URL_KEYS = r"clients\..+\.(url|fallback_urls(\[\d+\])?)"
 _HEADER_KEY = r"clients\..+\.headers\.(.+)"
 _KEY_FILE_KEY = r"clients\..+\.tls\.key"
-_SECRET_HEADER = re.compile("auth|cookie|credential|key|passw|secret|session|signature|token", re.IGNORECASE)
+_SECRET_NAME = re.compile("auth|cookie|credential|key|passw|secret|session|signature|token", re.IGNORECASE)
+_PARAMETER_NAME = re.compile("[?&]([^=&#]+)=[^&#]")
 _PASSWORD_IN_QUERY = re.compile(r"[?&](password|passwd|pwd)=", re.IGNORECASE)
 
 
-def is_secret_header(name: str) -> bool:
-    """Whether a header's name says that its value is a secret, also when that is written in place."""
-    return bool(_SECRET_HEADER.search(name))
+def is_secret_name(name: str) -> bool:
+    """Whether the name of a header, or of a parameter in a URL, says that its value is a secret."""
+    return bool(_SECRET_NAME.search(name))
 
 
 def exposed(data: Mapping[str, Any], places: Mapping[KeyPath, Place]) -> tuple[Exposed, ...]:
@@ -75,8 +76,10 @@ def _is_secret(key: str, value: Written) -> bool:
         return _holds_password(str(value))
     header = re.fullmatch(_HEADER_KEY, key)
     if header is not None:
-        return value.hidden or is_secret_header(header[1])
-    return value.hidden and re.fullmatch(_CLIENT_URL_KEYS, key) is not None
+        return value.hidden or is_secret_name(header[1])
+    if not re.fullmatch(_CLIENT_URL_KEYS, key):
+        return False
+    return value.hidden or any(map(is_secret_name, _PARAMETER_NAME.findall(value)))
 
 
 def _holds_password(url: str) -> bool:

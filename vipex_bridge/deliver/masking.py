@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from urllib.parse import parse_qsl, quote, urlsplit
 
+from vipex_bridge.config.exposure import is_secret_name
 from vipex_bridge.config.settings import Client, Secret, revealed
 from vipex_bridge.errors import BridgeError
 from vipex_bridge.render.escape import escape, sound
@@ -17,11 +19,19 @@ MASK = "********"
 _TELLING_CHARS = 8
 """From this length on a part of a secret (a word of a header, a folder of a path) is hidden by itself."""
 
+_PARAMETER = re.compile(r"([?&]([^=&#]+)=)([^&#]*)")
+"""A parameter of a URL's query: `?name=`, name, value."""
+
 
 def shown_url(url: str) -> str:
-    """A client's URL as it may be seen: of one that came by a tag, only what the network sees anyway."""
+    """A client's URL as it may be seen: of one that came by a tag, only what the network sees anyway.
+
+    Of any other, values in the query whose names say that they are secrets are masked.
+    """
     if not isinstance(url, Secret):
-        return url
+        return _PARAMETER.sub(
+            lambda found: f"{found[1]}{MASK if is_secret_name(found[2]) else found[3]}", url
+        )
     parts = urlsplit(url.reveal())
     return f"{parts.scheme}://{parts.netloc}/{MASK}"
 
@@ -61,6 +71,8 @@ def _secrets_of(client: Client) -> Iterator[str]:
     for url in (client.url, *client.lookup.fallback_urls):
         if isinstance(url, Secret):
             yield from _of_url(url.reveal())
+        else:
+            yield from (value for _, name, value in _PARAMETER.findall(url) if is_secret_name(name))
 
 
 def _of_url(url: str) -> Iterator[str]:
@@ -80,14 +92,19 @@ def _shapes(secret: str) -> Iterator[str]:
     yield _base64(secret)
     percent = quote(sound(secret), safe="")
     yield from (percent, percent.lower(), quote(sound(secret)))
-    # JSON as others write it: every other than ASCII as \uXXXX, and PHP's `/` as `\/`.
-    for written in (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]):
-        yield from (written, written.replace("/", "\\/"))
+    # As others write JSON: all but ASCII as \uXXXX, PHP's `/` as `\/`; and a JSON body within JSON.
+    in_json = _json_strings(secret)
+    for text in (*in_json, *(text for once in in_json for text in _json_strings(once))):
+        yield from (text, text.replace("/", "\\/"), text.replace("/", "\\\\/"))
     for place in ("url", "xml"):
         try:
             yield escape(secret, place)
         except BridgeError:
             continue
+
+
+def _json_strings(text: str) -> list[str]:
+    return [json.dumps(text, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)]
 
 
 def _base64(text: str) -> str:

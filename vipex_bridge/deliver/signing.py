@@ -50,11 +50,8 @@ def with_headers(
 
 def masked_values(secrets: tuple[Secret, ...]) -> tuple[str, str, str]:
     """What stands in the three headers where a person sees the request before it is sent."""
-    return (
-        "<the Idempotency-Key>",
-        "<seconds since 1970, of the try>",
-        " ".join([f"v1,{MASK}"] * len(secrets)),
-    )
+    signatures = " ".join([f"v1,{MASK}"] * len(secrets))
+    return "<the Idempotency-Key>", "<the time of the try>", signatures
 
 
 def _pieces(body: bytes | SizedReader | None) -> Iterable[bytes]:

@@ -105,3 +105,9 @@ def test_what_is_no_secret_is_left() -> None:
 def test_of_a_secret_url_the_host_is_shown() -> None:
     assert shown_url(Secret("https://crm.example:8443/hook/t0ken?k=v")) == f"https://crm.example:8443/{MASK}"
     assert shown_header(Secret("x")) == MASK
+
+
+def test_of_a_url_in_place_a_parameter_that_is_named_like_a_secret_is_hidden() -> None:
+    url = "https://h/x?a=1&access_token=t0ken&b=2&Key=k3y"
+    assert shown_url(url) == f"https://h/x?a=1&access_token={MASK}&b=2&Key={MASK}"
+    assert hide("a=1, t0ken, k3y", replace(CLIENT, url=url)) == f"a=1, {MASK}, {MASK}"
