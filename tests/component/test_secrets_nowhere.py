@@ -8,10 +8,14 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import os
+import pty
 import re
 import signal
 import socket
 import ssl
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -327,3 +331,23 @@ def test_the_password_of_a_cdr_database_is_not_in_what_ends_the_start(
         canaries.wrote(command, done.stdout + done.stderr)
     assert re.search("mysql are not supported", canaries.written["run"].decode())
     assert canaries.found() == []
+
+
+def test_a_traceback_on_a_terminal_shows_no_locals() -> None:
+    """Even with a library at hand that would print them prettily."""
+    program = (
+        "import structlog\nfrom vipex_bridge.cli import logs\nlogs.configure()\n"
+        "def broken(planted):\n    raise ValueError('no')\n"
+        "try:\n    broken('-'.join(['canary', 'local']))\n"
+        "except ValueError:\n    structlog.get_logger().exception('it.broke')\n"
+    )
+    ours, theirs = pty.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as terminal:
+        with os.fdopen(theirs, "wb") as stderr:
+            done = subprocess.run([sys.executable, "-c", program], stderr=stderr, timeout=60, check=False)
+        assert done.returncode == 0
+        os.set_blocking(terminal.fileno(), False)
+        said = terminal.read(65_536)
+    assert said is not None
+    assert b"it.broke" in said and b"ValueError: no" in said
+    assert b"canary-local" not in said
