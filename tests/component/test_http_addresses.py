@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Iterator
 
@@ -19,13 +20,15 @@ METADATA = ("169.254.169.254", 80)
 
 @pytest.fixture
 def dialled(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
-    """Every address that the operating system is asked to connect to."""
+    """Every address that the operating system is asked to connect to; it only does to our own machine."""
     addresses: list[object] = []
     real = socket.socket.connect
 
-    def connect(sock: socket.socket, address: object) -> None:
+    def connect(sock: socket.socket, address: tuple[str, int]) -> None:
         addresses.append(address)
-        real(sock, address)  # type: ignore[arg-type]
+        if address[0] != "127.0.0.1":
+            raise ConnectionRefusedError(errno.ECONNREFUSED, "connection refused")
+        real(sock, address)
 
     monkeypatch.setattr(socket.socket, "connect", connect)
     yield addresses
