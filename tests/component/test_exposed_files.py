@@ -10,6 +10,7 @@ import pytest
 from bridge_process import BridgeProcess
 
 from vipex_bridge.cli.main import main
+from vipex_bridge.config.exposure import is_secret_name
 from vipex_bridge.config.load import load
 
 CLIENT = "clients:\n  {name}:\n    kind: notify\n    url: https://crm.example/\n{lines}"
@@ -20,6 +21,20 @@ def made(folder: Path, name: str, text: str, mode: int) -> Path:
     file.write_text(text, "utf-8")
     file.chmod(mode)
     return file
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Authorization", "Proxy-Authorization", "X-Auth-Token", "X-Auth", "Cookie", "Api-Key", "apikey", "KEY",
+     "X-Vipex-Secret", "access_token", "accessKey", "sig", "client_secret", "password", "X-Signature"],
+)  # fmt: skip
+def test_a_name_says_that_its_value_is_a_secret(name: str) -> None:
+    assert is_secret_name(name)
+
+
+@pytest.mark.parametrize("name", ["X-Source", "author", "keyword", "Accept", "monkey", "design", "source"])
+def test_or_that_it_is_none(name: str) -> None:
+    assert not is_secret_name(name)
 
 
 def exposed(file: Path) -> list[tuple[str, tuple[str, ...]]]:

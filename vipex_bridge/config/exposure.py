@@ -22,7 +22,11 @@ _URL_KEYS = r"store|asterisk\.(cdr|cel)\.source"
 _CLIENT_URL_KEYS = r"clients\..+\.(url|fallback_urls(\[\d+\])?)"
 _HEADER_KEY = r"clients\..+\.headers\.(.+)"
 _KEY_FILE_KEY = r"clients\..+\.tls\.key"
-_SECRET_NAME = re.compile("auth|cookie|credential|key|passw|secret|session|signature|token", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    "authoriz|cookie|credential|passw|secret|session|signature|token|(api|access|private)key"
+    "|(?<![a-z])(auth|key|pwd|sig)(?![a-z])",
+    re.IGNORECASE,
+)
 _PARAMETER_NAME = re.compile("[?&]([^=&#]+)=[^&#]")
 _PASSWORD_IN_QUERY = re.compile(r"[?&](password|passwd|pwd)=", re.IGNORECASE)
 

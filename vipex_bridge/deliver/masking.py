@@ -78,7 +78,8 @@ def _secrets_of(client: Client) -> Iterator[str]:
 def _of_url(url: str) -> Iterator[str]:
     """A URL's path and query, as a server sees them, and their parts."""
     parts = urlsplit(url)
-    yield from _telling([url, parts.path, parts.query, *parts.path.split("/")])
+    yield from (url, parts.path if len(parts.path) > 1 else "", parts.query)
+    yield from _telling(parts.path.split("/"))
     yield from _telling([value for _, value in parse_qsl(parts.query)])
 
 

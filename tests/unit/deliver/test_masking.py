@@ -96,6 +96,12 @@ def test_of_a_secret_url_path_and_query_are_hidden(said: str) -> None:
         assert "t0ken" not in told and "k3y" not in told
 
 
+def test_of_a_short_secret_url_the_path_is_hidden_as_a_whole() -> None:
+    client = replace(CLIENT, url=Secret("https://crm.example/t0k?k=v"))
+    assert hide("GET /t0k?k=v&id=1", client) == f"GET {MASK}?{MASK}&id=1"
+    assert hide("GET /x", replace(CLIENT, url=Secret("https://crm.example/"))) == "GET /x"
+
+
 def test_what_is_no_secret_is_left() -> None:
     client = replace(CLIENT, headers=(("X-Source", "pbx1"),))
     assert hide("pbx1 https://crm.example/x", client) == "pbx1 https://crm.example/x"
