@@ -112,7 +112,7 @@ def test_a_corrected_url_and_header_serve_a_delivery_that_waits_with_the_data_it
     wrong = client(url=f"http://127.0.0.1:{refusing_port}/", headers=(("X-Token", Secret("old")),))
     right = replace(wrong, url=f"{faulty_server.url}?k=1", headers=(("X-Token", Secret("new")),))
     frozen = Request("POST", "?id=7", (("Content-Type", "application/json"),), '{"id": 7}')
-    wrong, right = (replace(made, retry_s=(0.01, 0.3)) for made in (wrong, right))
+    wrong, right = (replace(made, retry_s=(0.05,) * 100) for made in (wrong, right))
     [delivery_id] = queued(bridge.store, NewDelivery("billing", "call_end", 7, "call_end", NOW, frozen))
     with bridge.running(wrong) as deliveries:
         bridge.wait_for(1)
