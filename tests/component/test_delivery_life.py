@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,23 @@ def test_a_reload_brings_new_clients_new_secrets_and_other_numbers_of_workers(
         assert alive >= {f"deliver-billing-{number}" for number in range(3)}
     sent = [request.header("X-Api-Key") for request in faulty_server.received]
     assert [key for key in sent if key] == ["old", "new", "newer"]
+
+
+def test_a_corrected_url_and_header_serve_a_delivery_that_waits_with_the_data_it_was_frozen_with(
+    bridge: Bridge, faulty_server: FaultyServer, refusing_port: int
+) -> None:
+    wrong = client(url=f"http://127.0.0.1:{refusing_port}/", headers=(("X-Token", Secret("old")),))
+    right = replace(wrong, url=f"{faulty_server.url}?k=1", headers=(("X-Token", Secret("new")),))
+    frozen = Request("POST", "?id=7", (("Content-Type", "application/json"),), '{"id": 7}')
+    wrong, right = (replace(made, retry_s=(0.05,) * 100) for made in (wrong, right))
+    [delivery_id] = queued(bridge.store, NewDelivery("billing", "call_end", 7, "call_end", NOW, frozen))
+    with bridge.running(wrong) as deliveries:
+        bridge.wait_for(1)
+        deliveries.reload(settings_of(right))
+        wait_until(lambda: bridge.status(delivery_id) == "delivered")
+    [request] = faulty_server.received
+    assert (request.target, request.header("X-Token")) == ("/api?k=1&id=7", "new")
+    assert request.body == b'{"id": 7}'
 
 
 def test_no_secret_reaches_the_store_or_the_log_even_when_the_server_echoes_it(

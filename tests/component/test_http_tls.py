@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -39,6 +40,16 @@ def test_a_certificate_for_another_name_is_not_trusted(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("other.example").configure_cert(context)
     with running(context) as server, pytest.raises(Unreachable, match="certificate is not trusted"):
+        sent(transport, get(server.url), Tls(ca=tls_files.ca))
+
+
+def test_a_certificate_that_has_expired_is_not_trusted(
+    transport: Transport, authority: trustme.CA, tls_files: SimpleNamespace
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    authority.issue_cert("127.0.0.1", not_after=yesterday).configure_cert(context)
+    with running(context) as server, pytest.raises(Unreachable, match="not trusted: certificate has expired"):
         sent(transport, get(server.url), Tls(ca=tls_files.ca))
 
 

@@ -32,7 +32,7 @@ async def test_a_fallback_is_asked_the_same_when_the_first_fails(
     result = await ask(
         lookups,
         client(f"http://127.0.0.1:{refusing_port}/x?a=1", fallback_urls=(second_server.url,)),
-        "&src=7",
+        "?src=7",
     )
     assert result.status == "OK"
     assert "connection refused" in result.detail
@@ -45,8 +45,8 @@ async def test_a_fallback_is_asked_the_same_when_the_first_fails(
     [
         ("/a", "/b", "?x=1", "/b?x=1"),
         ("/a", "/b?k=2", "?x=1", "/b?k=2&x=1"),
-        ("/a?k=1", "/b?", "&x=1", "/b?x=1"),
-        ("/a?", "/b", "x=1", "/b?x=1"),
+        ("/a?k=1", "/b?", "?x=1", "/b?x=1"),
+        ("/a?", "/b", "?x=1", "/b?x=1"),
         ("/a", "/b", "", "/b"),
     ],
 )

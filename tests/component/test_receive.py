@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import io
 import json
@@ -10,16 +11,22 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from standardwebhooks.webhooks import Webhook
 
+from vipex_bridge.cli.main import main
+from vipex_bridge.config.settings import Secret
+from vipex_bridge.config.signing import signing_key
 from vipex_bridge.errors import BridgeError
 from vipex_bridge.receive.faults import Fault, parse_faults
 from vipex_bridge.receive.server import Answer, Receiver, parse_answer, serve
 from vipex_bridge.receive.show import ReceivedRequest, show
+from vipex_bridge.receive.signature import verdict
 
 AT = 1575287177.25
 
@@ -261,3 +268,49 @@ def test_serve_shows_a_request_and_ends_on_ctrl_c() -> None:
         serve("127.0.0.1", 0, faults=parse_faults("503"), stream=stream)
     assert "POST /calls  → 503" in stream.getvalue()
     assert '  "id": 91000' in stream.getvalue()
+
+
+# Signatures
+
+SIGNING = "whsec_" + base64.b64encode(b"a key of twenty-four byt").decode()
+
+
+def _signed(body: bytes = b'{"id": 1}', secret: str = SIGNING, at: float = AT) -> tuple[tuple[str, str], ...]:
+    stamp = datetime.fromtimestamp(at, UTC)
+    signature = Webhook(secret).sign("k1", stamp, body.decode())
+    given = f"v1,b3RoZXI= {signature}"
+    return (("webhook-id", "k1"), ("webhook-timestamp", str(int(at))), ("webhook-signature", given))
+
+
+NOT_OURS = "wrong: not by this secret over webhook-id.webhook-timestamp.body"
+
+
+@pytest.mark.parametrize(
+    ("headers", "said"),
+    [
+        (_signed(), "good"),
+        (_signed(at=AT - 301), "good, but 301 s old: a receiver should refuse it"),
+        (_signed(b'{"id": 2}'), "wrong: not by this secret over webhook-id.webhook-timestamp.body"),
+        (
+            _signed(secret="whsec_b3RoZXI="),
+            "wrong: not by this secret over webhook-id.webhook-timestamp.body",
+        ),
+        (_signed()[:2], "none: webhook-id, webhook-timestamp or webhook-signature is missing"),
+        ((*_signed()[::2], ("webhook-timestamp", "now")), "wrong: webhook-timestamp is no number of seconds"),
+    ],
+)
+def test_a_signature_is_judged_as_the_library_would(headers: tuple[tuple[str, str], ...], said: str) -> None:
+    request = ReceivedRequest(AT, "POST", "/calls", (), headers, b'{"id": 1}')
+    found = verdict(request, signing_key(Secret(SIGNING)))
+    assert found == said
+    assert f"  signature: {said}\n" in show(request, found)
+
+
+def test_receive_names_a_signing_secret_that_is_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "wrong").write_text("whsec_c4nary!")
+    for name in ("gone", "wrong"):
+        assert main(["receive", "--signing-secret", str(tmp_path / name)]) == 2
+    said = capsys.readouterr().err
+    assert "No such file" in said and "must be base64" in said and "c4nary" not in said

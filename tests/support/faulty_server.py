@@ -148,8 +148,8 @@ class FaultyServer:
                 return
             self.connections += 1
             thread = threading.Thread(target=self._serve_one, args=(sock, self.connections))
-            self.threads.append(thread)
             thread.start()
+            self.threads.append(thread)
 
     def _serve_one(self, raw: socket.socket, number: int) -> None:
         raw.settimeout(5)

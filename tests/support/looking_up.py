@@ -33,7 +33,7 @@ def client(url: str, *, timeout_s: float = 5.0, **options: object) -> Client:
 
 
 def asking(asked: Client, query: str = "?src=36709676052") -> Request:
-    return Request("GET", asked.url + query, (), None)
+    return Request("GET", query, (), None)
 
 
 async def ask(lookups: Lookups, asked: Client, query: str = "?src=36709676052") -> LookupResult:

@@ -215,7 +215,7 @@ class Session:
                 self._say_disconnected(str(error) or type(error).__name__, was_up=self._logins > logins)
             delay_s = retry_delay_s(self._failures, self._retry_first_s, longest_s)
             self._failures += 1
-            await asyncio.sleep(delay_s * random.uniform(0.75, 1.0))
+            await asyncio.sleep(delay_s * random.uniform(0.75, 1.0))  # noqa: S311 -- spreads, keeps nothing secret
 
     async def run_once(self) -> None:
         """One connection, to its end. Raises AmiError that says why it ended, or why there was none."""

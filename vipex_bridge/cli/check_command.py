@@ -19,6 +19,8 @@ def run(arguments: argparse.Namespace) -> int:
     kinds = Counter(client.kind for client in settings.clients.values())
     counted = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "none"
     print(f"{arguments.config}: well. Clients: {counted}.")
+    for file in settings.exposed:
+        print(f"warning: {file.file}: {file.what}")
     for note in not_used_yet(settings):
         print(f"note: {note}")
     return 0

@@ -37,10 +37,7 @@ def client_of(settings: Settings, name: str) -> Client:
 
 def not_used_yet(settings: Settings) -> list[str]:
     """What the configuration asks for and this version does not do, a line each."""
-    signed = [client.name for client in settings.clients.values() if client.signing_secrets]
     notes = []
     if settings.http is not None:
         notes.append("http: this version has no web server yet; nothing listens")
-    if signed:
-        notes.append(f"signing_secret: this version does not sign yet; unsigned: {', '.join(sorted(signed))}")
     return notes

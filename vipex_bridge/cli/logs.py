@@ -12,7 +12,8 @@ def configure() -> None:
     """Sets up structlog for the whole process."""
     on_terminal = sys.stderr.isatty()
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer()
+        # Plain, as prettier ones show locals.
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
         if on_terminal
         else structlog.processors.JSONRenderer(ensure_ascii=False)
     )

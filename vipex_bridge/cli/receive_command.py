@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
+from vipex_bridge.config.settings import Secret
+from vipex_bridge.config.signing import signing_key
 from vipex_bridge.receive.faults import parse_faults
 from vipex_bridge.receive.server import parse_answer, serve
 
@@ -22,6 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fault", default="", metavar="LIST", help="misbehave in turn: slow,500,429,reset,hang,drip,ok"
     )
+    parser.add_argument(
+        "--signing-secret",
+        metavar="FILE",
+        help="holds a client's signing_secret: says of each request whether its signature is good",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -31,8 +39,23 @@ def run(arguments: argparse.Namespace) -> int:
         answers = dict(parse_answer(text) for text in arguments.answer)
         faults = parse_faults(arguments.fault) if arguments.fault else ()
         number = int(port)
-    except ValueError as error:
+        key = signing_key(_secret_in(arguments.signing_secret)) if arguments.signing_secret else b""
+    except (ValueError, OSError) as error:
         print(f"vipex-bridge receive: {error}", file=sys.stderr)
         return 2
-    serve(host.strip("[]") or "127.0.0.1", number, faults=faults, answers=answers, stream=sys.stdout)
+    serve(
+        host.strip("[]") or "127.0.0.1",
+        number,
+        faults=faults,
+        answers=answers,
+        stream=sys.stdout,
+        signing_key=key,
+    )
     return 0
+
+
+def _secret_in(file: str) -> Secret:
+    secret = Path(file).read_text("utf-8").rstrip("\r\n")
+    if not secret:
+        raise ValueError(f"{file} is empty")
+    return Secret(secret)

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 
 from vipex_bridge.cli.configuration import load_checked, not_used_yet
+from vipex_bridge.config.settings import Settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,13 +22,20 @@ def run(arguments: argparse.Namespace) -> int:
     from vipex_bridge.daemon import Daemon
 
     logs.configure()
-    settings = load_checked(arguments.config)
+    log = structlog.get_logger()
 
+    def read() -> Settings:
+        settings = load_checked(arguments.config)
+        for file in settings.exposed:
+            log.warning("configuration.readable_by_all", file=str(file.file), what=file.what)
+        return settings
+
+    settings = read()
     for note in not_used_yet(settings):
-        structlog.get_logger().warning("configuration.not_used_yet", what=note)
+        log.warning("configuration.not_used_yet", what=note)
 
     async def serve() -> None:
-        await Daemon(settings, lambda: load_checked(arguments.config)).run()
+        await Daemon(settings, read).run()
 
     asyncio.run(serve())
     return 0

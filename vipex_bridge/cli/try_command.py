@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import time
+import uuid
 
 from vipex_bridge import recordings
 from vipex_bridge.cli import render_command
@@ -11,11 +13,13 @@ from vipex_bridge.cli.configuration import client_of, load_checked
 from vipex_bridge.config.settings import Client, Settings
 from vipex_bridge.deliver.fill import fill, masked
 from vipex_bridge.deliver.http import HttpAnswer, Transport
+from vipex_bridge.deliver.masking import hide
+from vipex_bridge.deliver.signing import sign
 from vipex_bridge.errors import ExchangeError
 from vipex_bridge.lookup.exchange import Lookups
 from vipex_bridge.render.request import Request
 
-SHOWN_BYTES = 4_096
+SHOWN_CHARACTERS = 4_096
 MAX_BYTES = 1_048_576
 
 
@@ -46,11 +50,11 @@ def _look_up(client: Client, request: Request, transport: Transport) -> int:
     finally:
         lookups.close()
     if result.answer is not None:
-        print(_shown(result.answer), end="\n\n")
+        print(_shown(result.answer, client), end="\n\n")
     code = "" if result.http_code is None else result.http_code
     print(f"VIPEX_STATUS={result.status}\nVIPEX_HTTP_CODE={code}")
     for name, value in result.variables:
-        print(f"{name}={value}")
+        print(f"{name}={hide(value, client)}")
     if result.detail:
         print(f"({result.detail})")
     return 0 if result.status in ("OK", "NOMATCH") else 1
@@ -64,16 +68,18 @@ def _send(settings: Settings, client: Client, request: Request, transport: Trans
         lambda name: recordings.find(root, name) if root is not None else None,
         idempotency_key=None,
     )
+    outgoing = sign(outgoing, client.signing_secrets, uuid.uuid4().hex, time.time())
     try:
         answer = transport.exchange(outgoing, tls=client.tls, timeout_s=client.timeout_s, max_bytes=MAX_BYTES)
     except ExchangeError as error:
         print(f"no answer: {error}")
         return 1
-    print(_shown(answer))
+    print(_shown(answer, client))
     return 0 if 200 <= answer.status < 300 else 1
 
 
-def _shown(answer: HttpAnswer) -> str:
-    body = answer.body[:SHOWN_BYTES].decode("utf-8", "replace")
-    headers = "\n".join(f"{name}: {value}" for name, value in answer.headers)
+def _shown(answer: HttpAnswer, client: Client) -> str:
+    """The answer as text; a server may repeat what it was sent, so secrets are masked in it."""
+    body = hide(answer.body.decode("utf-8", "replace"), client)[:SHOWN_CHARACTERS]
+    headers = "\n".join(f"{name}: {hide(value, client)}" for name, value in answer.headers)
     return f"HTTP {answer.status} after {answer.elapsed_s * 1000:.0f} ms\n{headers}\n\n{body}".rstrip()

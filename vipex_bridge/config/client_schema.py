@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Val
 
 from vipex_bridge.config import values
 from vipex_bridge.config.schema import (
+    ClientUrl,
     ExistingFile,
     Flag,
     Globs,
@@ -20,9 +21,9 @@ from vipex_bridge.config.schema import (
     Seconds,
     SecretText,
     Section,
+    SigningSecret,
     SomeSeconds,
     Text,
-    Url,
     one_or_list,
 )
 from vipex_bridge.config.settings import PARAMETERS, SUB_PARAMETERS, Secret
@@ -177,7 +178,7 @@ class Client(Section):
     """One client of any kind. None stands for the kind's own default."""
 
     kind: Annotated[str, PlainValidator(values.choice(*KINDS))]
-    url: Url
+    url: ClientUrl
     method: Annotated[str, PlainValidator(values.choice("GET", "POST"))] | None = None
     parameters: (
         Annotated[tuple[Annotated[str, PlainValidator(_parameter)], ...], AfterValidator(_once_each)] | None
@@ -196,13 +197,13 @@ class Client(Section):
     body: Text | None = None
     headers: dict[
         Annotated[str, PlainValidator(values.header_name)],
-        Annotated[str, PlainValidator(values.header_value)],
+        Annotated[str, PlainValidator(values.header_of_client)],
     ] = Field(default_factory=dict)
     timeout: SomeSeconds | None = None
     match: Match = Match()
     tls: Tls = Tls()
     signing_secret: (
-        Annotated[tuple[SecretText, ...], BeforeValidator(one_or_list), AfterValidator(_up_to_two)] | None
+        Annotated[tuple[SigningSecret, ...], BeforeValidator(one_or_list), AfterValidator(_up_to_two)] | None
     ) = None
     concurrency: Annotated[int, PlainValidator(values.whole(1, 64))] | None = None
     retry: Annotated[tuple[Seconds, ...], BeforeValidator(one_or_list)] | None = None
@@ -220,7 +221,7 @@ class Client(Section):
     cache: Seconds = 0.0
     stale_if_error: Seconds = 0.0
     breaker: Breaker = Breaker()
-    fallback_urls: Annotated[tuple[Url, ...], BeforeValidator(one_or_list)] = ()
+    fallback_urls: Annotated[tuple[ClientUrl, ...], BeforeValidator(one_or_list)] = ()
     response: Response = Response()
 
     @field_validator("*", mode="before")

@@ -9,6 +9,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from vipex_bridge.config import client_schema, presets, schema, settings
+from vipex_bridge.config.exposure import is_secret_name
 from vipex_bridge.config.settings import PARAMETERS, SUB_PARAMETERS
 
 _TIMEOUT_S = {"lookup": 2.0, "notify": 5.0, "call_end": 30.0}
@@ -137,7 +138,7 @@ def _client(name: str, client: client_schema.Client) -> settings.Client:
         body=client.body,
         basic_auth=settings.BasicAuth(auth.username, auth.password) if auth else None,
         api_key=settings.ApiKey(key.place, key.name, key.value) if key else None,
-        headers=tuple(client.headers.items()),
+        headers=tuple(_header(name, value) for name, value in client.headers.items()),
         timeout_s=client.timeout or _TIMEOUT_S[kind],
         match=settings.Match(**dict(client.match)),
         tls=settings.Tls(tls.ca, tls.certificate, tls.key, tls.verify),
@@ -151,6 +152,10 @@ def _client(name: str, client: client_schema.Client) -> settings.Client:
         parallel_legs=client.parallel_legs,
         lookup=_lookup(client),
     )
+
+
+def _header(name: str, value: str) -> tuple[str, str]:
+    return name, settings.Secret(settings.revealed(value)) if is_secret_name(name) else value
 
 
 def _sub_parameters(client: client_schema.Client) -> tuple[str, ...]:

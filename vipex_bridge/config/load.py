@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from vipex_bridge.config import client_schema, convert, schema, values, wording, yaml_reader
+from vipex_bridge.config import client_schema, convert, exposure, schema, values, wording, yaml_reader
 from vipex_bridge.config.settings import Settings
 from vipex_bridge.config.yaml_reader import KeyPath, Place, Source, dotted
 from vipex_bridge.errors import ConfigurationError, Fault
@@ -52,6 +52,8 @@ def _finish(main: Source, environ: Mapping[str, str]) -> Loaded:
     if assembly.faults or document is None:
         raise ConfigurationError(assembly.sorted_faults())
     settings = convert.convert(document, clients, tuple(assembly.files))
+    whole = {**main.data, "clients": assembly.clients}
+    settings = replace(settings, exposed=exposure.exposed(whole, assembly.places))
     return Loaded(settings, {dotted(path): place for path, place in assembly.places.items()})
 
 

@@ -32,6 +32,11 @@ class Secret(str):
         return "********"
 
 
+def revealed(text: str) -> str:
+    """The text itself, also of a Secret: for the one place that sends it."""
+    return text.reveal() if isinstance(text, Secret) else text
+
+
 @dataclass(frozen=True, slots=True)
 class Ami:
     host: str
@@ -164,6 +169,7 @@ class LookupOptions:
     stale_if_error_s: float = 0.0
     breaker: Breaker = Breaker()
     fallback_urls: tuple[str, ...] = ()
+    """As `Client.url`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +180,7 @@ class Client:
     kind: str
     """lookup, notify or call_end."""
     url: str
+    """A Secret when it came by a tag; then only its host is ever shown."""
     method: str
     parameters: tuple[str, ...]
     sub_parameters: tuple[str, ...] = ()
@@ -183,6 +190,7 @@ class Client:
     basic_auth: BasicAuth | None = None
     api_key: ApiKey | None = None
     headers: tuple[tuple[str, str], ...] = ()
+    """A value is a Secret when it came by a tag, or when its header's name says what it is."""
     timeout_s: float = 2.0
     match: Match = Match()
     tls: Tls = Tls()
@@ -195,6 +203,19 @@ class Client:
     cc_call: str = "flag"
     parallel_legs: str = "answerer"
     lookup: LookupOptions = LookupOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class Exposed:
+    """A file that everybody on the machine may read, and the keys whose secrets it holds."""
+
+    file: Path
+    keys: tuple[str, ...]
+
+    @property
+    def what(self) -> str:
+        """What is wrong and what to do, in one line."""
+        return f"everybody may read this file, and it holds {', '.join(self.keys)}: chmod o-r {self.file}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +235,7 @@ class Settings:
     http: Http | None
     clients: Mapping[str, Client]
     files: tuple[Path, ...] = ()
+    exposed: tuple[Exposed, ...] = ()
 
 
 PARAMETERS: Mapping[str, tuple[str, ...]] = {

@@ -15,7 +15,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
+from vipex_bridge.config.addresses import refusal_of_host
 from vipex_bridge.config.settings import Secret
+from vipex_bridge.config.signing import signing_key
 
 _DURATION = re.compile(r"(-?)(\d{1,9}(?:\.\d{1,9})?) ?(ms|s|m|h|d|)", re.ASCII)
 _DURATION_UNITS = {"ms": "0.001", "s": "1", "": "1", "m": "60", "h": "3600", "d": "86400"}
@@ -28,18 +30,25 @@ _SOCKET_PATH_BYTES = 107
 
 
 class Written(str):
-    """Text of a configuration file: relative paths start from `folder`; `hidden` text came by a tag."""
+    """Text of a configuration file: relative paths start from `folder`; `hidden` text came by a tag.
 
-    __slots__ = ("folder", "hidden")
+    `origin` is the file that `!file` named.
+    """
+
+    __slots__ = ("folder", "hidden", "origin")
 
     folder: Path
     hidden: bool
+    origin: Path | None
 
-    def __new__(cls, text: str, folder: Path = Path(), hidden: bool = False) -> Written:
+    def __new__(
+        cls, text: str, folder: Path = Path(), hidden: bool = False, origin: Path | None = None
+    ) -> Written:
         """The text with where it stands."""
         self = super().__new__(cls, text)
         self.folder = folder
         self.hidden = hidden
+        self.origin = origin
         return self
 
 
@@ -107,6 +116,13 @@ def line(value: object) -> str:
 def secret(value: object) -> Secret:
     """A one-line secret: it goes into a header, a URL or the AMI log-in."""
     return Secret(line(value))
+
+
+def signing_secret(value: object) -> Secret:
+    """A secret to sign with (`signing_key`)."""
+    result = secret(value)
+    signing_key(result)
+    return result
 
 
 def password(value: object) -> Secret:
@@ -234,6 +250,15 @@ def url(value: object) -> str:
     return written
 
 
+def client_url(value: object) -> str:
+    """A client's URL: the same, to no address that nothing is sent to; a Secret when it came by a tag."""
+    written = url(value)
+    why = refusal_of_host(urlsplit(written).hostname or "")
+    if why is not None:
+        raise ValueError(f"leads to {why}, to which nothing is ever sent")
+    return _kept_hidden(value, written)
+
+
 def path(value: object) -> Path:
     """A file's path; a relative one starts from the folder of the file it stands in."""
     if value is not None and not isinstance(value, str):
@@ -322,6 +347,15 @@ def header_value(value: object) -> str:
     if result != result.strip():
         raise ValueError("begins or ends with a space, which no header can carry")
     return result
+
+
+def header_of_client(value: object) -> str:
+    """A configured header's value; a Secret when it came by a tag."""
+    return _kept_hidden(value, header_value(value))
+
+
+def _kept_hidden(value: object, written: str) -> str:
+    return Secret(written) if isinstance(value, Written) and value.hidden else written
 
 
 def _given(value: object) -> str:

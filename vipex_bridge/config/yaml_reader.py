@@ -257,7 +257,8 @@ class _Conversion:
                 raise ValueError(f"{node.value} {reason}")
         except ValueError as error:
             return self._fault(path, node, f"{kind}: {error}")
-        return Written(value, self.folder, hidden=True)
+        origin = self.folder / node.value if kind == "!file" else None
+        return Written(value, self.folder, hidden=True, origin=origin)
 
     def _wrong_tag(self, node: yaml.Node, path: KeyPath) -> Any:
         tag = node.tag.replace(_TAG, "!!")

@@ -11,10 +11,11 @@ import structlog
 
 from vipex_bridge.config.settings import Client
 from vipex_bridge.deliver import retry
-from vipex_bridge.deliver.fill import MASK, fill
+from vipex_bridge.deliver.fill import fill
 from vipex_bridge.deliver.http import HttpAnswer, Transport
-from vipex_bridge.errors import BridgeError, ExchangeError, RenderError
-from vipex_bridge.render.escape import escape
+from vipex_bridge.deliver.masking import hide
+from vipex_bridge.deliver.signing import sign
+from vipex_bridge.errors import ExchangeError, RenderError
 from vipex_bridge.store.outbox import ANSWER_BYTES, Delivery, NewAttempt
 
 log = structlog.get_logger()
@@ -113,6 +114,7 @@ class Trying:
             idempotency_key=delivery.idempotency_key,
             on_missing=left_out,
         )
+        outgoing = sign(outgoing, client.signing_secrets, delivery.idempotency_key, self._clock())
         return self._transport.exchange(
             outgoing, tls=client.tls, timeout_s=client.timeout_s, max_bytes=MAX_ANSWER_BYTES, cut=True
         )
@@ -123,21 +125,5 @@ def excerpt(answer: HttpAnswer, client: Client) -> str:
 
     A server that echoes its request must not bring our secrets into the store: they are masked.
     """
-    text = answer.body.decode("utf-8", errors="replace")
-    secrets = [client.basic_auth.password] if client.basic_auth is not None else []
-    secrets += [client.api_key.value] if client.api_key is not None else []
-    for secret in secrets:
-        for shape in _shapes(secret.reveal()):
-            text = text.replace(shape, MASK)
+    text = hide(answer.body.decode("utf-8", errors="replace"), client)
     return text.encode()[:ANSWER_BYTES].decode(errors="ignore")
-
-
-def _shapes(secret: str) -> set[str]:
-    """A secret as it may stand in an answer."""
-    shapes = {secret}
-    for where in ("url", "json", "xml"):
-        try:
-            shapes.add(escape(secret, where))
-        except BridgeError:
-            continue
-    return shapes - {""}

@@ -1,4 +1,5 @@
-"""Puts into a frozen request what is not frozen with it: secrets and recordings (contract, section 4).
+"""Puts into a frozen request what is not frozen with it (contract, section 4): secrets and recordings, and
+the client's own URL and headers, which may hold secrets.
 
 The same walk gives `masked`, the request as a person may see it.
 """
@@ -13,14 +14,14 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import quote_plus
 
 from vipex_bridge import __version__
-from vipex_bridge.config.settings import Client
+from vipex_bridge.config.settings import Client, Secret, revealed
 from vipex_bridge.deliver.http import Outgoing
+from vipex_bridge.deliver.masking import MASK, shown_header, shown_url
 from vipex_bridge.deliver.recording import Base64File, Composed
+from vipex_bridge.deliver.signing import masked_values, with_headers
 from vipex_bridge.errors import RenderError
 from vipex_bridge.render.escape import escape, sound
-from vipex_bridge.render.request import Request, Slot
-
-MASK = "********"
+from vipex_bridge.render.request import Request, Slot, whole_url
 
 _ENCODED = frozenset({"url", "form"})
 """Places where `+`, `/` and `=` of base64 are percent-encoded."""
@@ -34,7 +35,7 @@ def fill(
     idempotency_key: str | None,
     on_missing: Callable[[str, str], None] = lambda reference, reason: None,
 ) -> Outgoing:
-    """Give `request` as it goes out now, with `client`'s present secrets.
+    """Give `request` as it goes out now, with `client`'s present URL, headers and secrets; not yet signed.
 
     `find_recording` gives the file for a slot's reference, or None. A recording that is not there or
     cannot be opened goes out as JSON null (a literal) or as nothing, and `on_missing` is told its
@@ -48,13 +49,17 @@ def fill(
     def text_of(text: str) -> str:
         return _replaced(text, slots, lambda slot: _secret(slot, client))
 
-    url = text_of(request.url)
+    url = whole_url(revealed(client.url), text_of(request.url))
+    is_hidden = isinstance(client.url, Secret)
     own = [("Idempotency-Key", idempotency_key)] if idempotency_key is not None else []
+    configured = [(name, escape(revealed(value), "header")) for name, value in client.headers]
     headers = _headers(
-        [(name, text_of(value)) for name, value in request.headers], own + _credentials(client, masked=False)
+        [(name, text_of(value)) for name, value in request.headers],
+        configured,
+        own + _credentials(client, masked=False),
     )
     if request.body is None:
-        return Outgoing(request.method, url, headers, None)
+        return Outgoing(request.method, url, headers, None, is_hidden)
     parts: list[bytes | Base64File] = []
     try:
         for piece in _split(request.body, slots):
@@ -68,7 +73,7 @@ def fill(
         raise
     texts = [part for part in parts if isinstance(part, bytes)]
     whole = len(texts) == len(parts)
-    return Outgoing(request.method, url, headers, b"".join(texts) if whole else Composed(parts))
+    return Outgoing(request.method, url, headers, b"".join(texts) if whole else Composed(parts), is_hidden)
 
 
 def masked(request: Request, client: Client) -> Request:
@@ -78,19 +83,32 @@ def masked(request: Request, client: Client) -> Request:
     def text_of(text: str) -> str:
         return _replaced(text, slots, _shown)
 
-    headers = [(name, text_of(value)) for name, value in request.headers]
+    headers = _headers(
+        [(name, text_of(value)) for name, value in request.headers],
+        [(name, shown_header(value)) for name, value in client.headers],
+        _credentials(client, masked=True),
+    )
+    if client.signing_secrets:
+        headers = with_headers(headers, masked_values(client.signing_secrets))
     return Request(
         method=request.method,
-        url=text_of(request.url),
-        headers=_headers(headers, _credentials(client, masked=True)),
+        url=whole_url(shown_url(client.url), text_of(request.url)),
+        headers=headers,
         body=None if request.body is None else text_of(request.body),
     )
 
 
-def _headers(frozen: list[tuple[str, str]], added: list[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """The frozen headers, then User-Agent (unless the operator gave one), then ours: ours win."""
+def _headers(
+    frozen: list[tuple[str, str]], configured: list[tuple[str, str]], added: list[tuple[str, str]]
+) -> tuple[tuple[str, str], ...]:
+    """Content-Type, the configured headers, User-Agent (unless configured), then ours: ours win."""
+    names = {name.lower() for name, _ in configured}
+    # Requests of earlier versions were frozen with the headers that were configured then.
+    kept = [(name, value) for name, value in frozen if name.lower() not in names - {"content-type"}]
+    typed = {name.lower() for name, _ in kept} & {"content-type"}
+    kept += [(name, value) for name, value in configured if name.lower() not in typed]
     ours = {name.lower() for name, _ in added}
-    kept = [(name, value) for name, value in frozen if name.lower() not in ours]
+    kept = [(name, value) for name, value in kept if name.lower() not in ours]
     if not any(name.lower() == "user-agent" for name, _ in kept):
         kept.append(("User-Agent", f"vipex-bridge/{__version__}"))
     return (*kept, *added)

@@ -21,7 +21,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast, runtime_checkable
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -32,6 +32,7 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 from urllib3.util import SKIP_HEADER
 
 from vipex_bridge.config.settings import Tls
+from vipex_bridge.deliver.masking import MASK
 from vipex_bridge.deliver.sockets import Progress, TimedTlsSocket, connect, exchange_of, usable
 from vipex_bridge.errors import BadAnswer, ExchangeError, TimedOut, Unreachable
 
@@ -58,6 +59,10 @@ class SizedReader(Protocol):
 
     def __len__(self) -> int: ...
 
+    def pieces(self) -> Iterator[bytes]:
+        """The whole from its start, at every call again; what `read` gives is the same."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -69,6 +74,15 @@ class Outgoing:
     url: str = field(repr=False)
     headers: tuple[tuple[str, str], ...] = field(repr=False)
     body: bytes | SizedReader | None = field(repr=False)
+    is_path_hidden: bool = False
+    """The URL came from a secret's place: only its host may be named."""
+
+    @property
+    def where(self) -> str:
+        """Host and path, for errors and logs: never the query, which holds callers' data and API keys."""
+        parts = urlsplit(self.url)
+        path = f"/{MASK}" if self.is_path_hidden else parts.path[:_PATH_CHARS]
+        return f"{parts.hostname}{':' + str(parts.port) if parts.port else ''}{path}"
 
 
 @dataclass(frozen=True)
@@ -102,15 +116,15 @@ class Transport:
         that is a reader is closed in any case. May be called by many threads at once.
 
         Raises Unreachable (nothing came back), TimedOut, BadAnswer (no whole HTTP answer came, or one of
-        more than `max_bytes`); each names host and path, never the query.
+        more than `max_bytes`); each names `outgoing.where`.
         """
         started = time.monotonic()
         progress = Progress(started + timeout_s)
         try:
-            parts = _parts(outgoing.url)
+            _check_url(outgoing.url)
             prepared = _prepared(outgoing)
             adapter = self._adapter(tls)
-            with exchange_of(progress), _failures_of(parts, progress, timeout_s):
+            with exchange_of(progress), _failures_of(outgoing.where, progress, timeout_s):
                 try:
                     return _once(adapter, prepared, started, max_bytes, cut)
                 except (requests.RequestException, HTTPError, OSError):
@@ -232,7 +246,7 @@ def _trust_the_machine(context: ssl.SSLContext) -> None:
         context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
 
 
-def _parts(url: str) -> SplitResult:
+def _check_url(url: str) -> None:
     try:
         parts = urlsplit(url)
         known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -240,7 +254,6 @@ def _parts(url: str) -> SplitResult:
         known = False
     if not known:
         raise Unreachable("the URL is not a whole http:// or https:// address: correct the client's url")
-    return parts
 
 
 def _prepared(outgoing: Outgoing) -> requests.PreparedRequest:
@@ -294,9 +307,8 @@ def _once(
 
 
 @contextlib.contextmanager
-def _failures_of(parts: SplitResult, progress: Progress, timeout_s: float) -> Iterator[None]:
+def _failures_of(where: str, progress: Progress, timeout_s: float) -> Iterator[None]:
     """Make whatever ends an exchange one of our errors: one line, with host and path alone."""
-    where = f"{parts.hostname}{':' + str(parts.port) if parts.port else ''}{parts.path[:_PATH_CHARS]}"
     try:
         yield
     except (TimedOut, requests.Timeout, ReadTimeoutError, TimeoutError):

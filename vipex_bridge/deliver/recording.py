@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -17,8 +18,9 @@ _PIECE_BYTES = 48 * 1024
 class Base64File:
     """The content of one regular file as base64, written by `write` (base64 text -> the body's bytes).
 
-    Its length is that of the opened file at the time it was opened. Raises OSError when it cannot be
-    opened or is no regular file.
+    Its length is that of the opened file at the time it was opened. Every reading must give what the first
+    whole one gave, so that what is sent is what was signed. Raises OSError when it cannot be opened or is no
+    regular file.
     """
 
     def __init__(self, path: Path, write: Callable[[bytes], bytes], *, grows: bool) -> None:
@@ -27,6 +29,7 @@ class Base64File:
         self._file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0)
         self._write = write
         self._path = path
+        self._digest: bytes | None = None
         try:
             about = os.fstat(self._file.fileno())
             if not stat.S_ISREG(about.st_mode):
@@ -43,9 +46,10 @@ class Base64File:
     def pieces(self) -> Iterator[bytes]:
         """The whole, from the start, in pieces of about 64 KiB.
 
-        Raises ExchangeError when the file has become shorter, or can no longer be read.
+        Raises ExchangeError when the file has become shorter, can no longer be read, or (before the last
+        piece) when it holds something else than at the first reading.
         """
-        at = 0
+        at, read = 0, hashlib.sha256()
         while at < self._size:
             wanted = min(_PIECE_BYTES, self._size - at)
             try:
@@ -55,7 +59,11 @@ class Base64File:
             if len(data) < wanted:
                 raise ExchangeError(f"recording {self._path.name} became shorter while it was sent")
             at += wanted
+            read.update(data)
+            if at == self._size and self._digest not in (None, read.digest()):
+                raise ExchangeError(f"recording {self._path.name} was changed while it was sent")
             yield self._write(base64.b64encode(data))
+        self._digest = read.digest()
 
     def close(self) -> None:
         self._file.close()
@@ -66,7 +74,7 @@ class Composed:
 
     def __init__(self, parts: list[bytes | Base64File]) -> None:
         self._parts = parts
-        self._pieces = self._all()
+        self._pieces = self.pieces()
         self._rest = memoryview(b"")
 
     def __len__(self) -> int:
@@ -92,7 +100,8 @@ class Composed:
             if isinstance(part, Base64File):
                 part.close()
 
-    def _all(self) -> Iterator[bytes]:
+    def pieces(self) -> Iterator[bytes]:
+        """The whole from its start, whatever has been read; raises as `Base64File.pieces`."""
         for part in self._parts:
             if isinstance(part, bytes):
                 yield part

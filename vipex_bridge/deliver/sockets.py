@@ -16,6 +16,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
+from vipex_bridge.config.addresses import refusal
 from vipex_bridge.errors import TimedOut, Unreachable
 
 
@@ -57,20 +58,21 @@ def usable(sock: Any, keep_s: float) -> bool:
 def connect(host: str, port: int) -> TimedSocket:
     """A TCP connection to the first address of `host` that takes one.
 
+    Addresses that nothing may be sent to (config/addresses.py) are left out here, where the very address
+    that was looked at is the one connected to: what a name stood for earlier does not count.
     Each address gets an equal share of the time that is left, so that a dead one does not eat it all.
     Resolving the name is the one thing that a thread cannot break off: it ends when the resolver does.
     Raises Unreachable with the reason, TimedOut at the deadline.
     """
     progress = _progress.get()
     progress.dialled = True
-    addresses = _addresses(host, port)
-    refusal = "the name has no address"
+    addresses, why_not = _allowed(_addresses(host, port))
     for index, (family, kind, protocol, _, address) in enumerate(addresses):
         share_s = _remaining_s() / (len(addresses) - index)
         try:
             sock = TimedSocket(family, kind, protocol)
         except OSError as error:
-            refusal = _reason(error)
+            why_not = _reason(error)
             continue
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -79,7 +81,7 @@ def connect(host: str, port: int) -> TimedSocket:
             sock.settimeout(_remaining_s())
         except OSError as error:
             sock.close()
-            refusal = _reason(error)
+            why_not = _reason(error)
         except TimedOut:
             sock.close()
             raise
@@ -87,7 +89,7 @@ def connect(host: str, port: int) -> TimedSocket:
             progress.connected = True
             return sock
     _remaining_s()
-    raise Unreachable(refusal)
+    raise Unreachable(why_not)
 
 
 class TimedSocket(socket.socket):
@@ -135,6 +137,21 @@ def _addresses(host: str, port: int) -> list[Any]:
         raise Unreachable(f"the name cannot be resolved: {error.strerror}") from None
     except (UnicodeError, OverflowError):
         raise Unreachable("the name or port is not valid: correct the URL") from None
+
+
+def _allowed(addresses: list[Any]) -> tuple[list[Any], str]:
+    """Those that may be connected to, and what to say when none of them takes a connection."""
+    allowed, refused = [], "the name has no address"
+    for entry in addresses:
+        address = entry[4][0]
+        why = refusal(address)
+        if why is None:
+            allowed.append(entry)
+        else:
+            refused = (
+                f"{address} is {why}, to which nothing is ever sent: correct the client's url, or its name"
+            )
+    return allowed, refused
 
 
 def _remaining_s() -> float:

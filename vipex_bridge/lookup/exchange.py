@@ -10,15 +10,17 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from urllib.parse import urlsplit
 
 import structlog
 
 from vipex_bridge.config.settings import Client
 from vipex_bridge.deliver.fill import fill
 from vipex_bridge.deliver.http import HttpAnswer, Transport
+from vipex_bridge.deliver.masking import hide
+from vipex_bridge.deliver.signing import sign
 from vipex_bridge.errors import BadAnswer, BridgeError, TimedOut
 from vipex_bridge.lookup.breaker import CircuitBreaker
 from vipex_bridge.lookup.cache import AnswerCache, key
@@ -153,11 +155,11 @@ class Lookups:
 
 def _ask_all(transport: Transport, client: Client, request: Request, ends_at: float) -> _Outcome:
     """Try the client's URL, then its fallbacks, each with an equal share of the time that is left."""
-    urls = [request.url, *(_moved(request.url, client.url, other) for other in client.lookup.fallback_urls)]
+    urls = [client.url, *client.lookup.fallback_urls]
     details: list[str] = []
     for index, url in enumerate(urls):
         share_s = (ends_at - time.monotonic()) / (len(urls) - index)
-        outcome = _ask_one(transport, client, replace(request, url=url), max(share_s, 0.0))
+        outcome = _ask_one(transport, replace(client, url=url), request, max(share_s, 0.0))
         if outcome.result.detail:
             details.append(outcome.result.detail)
         if not outcome.next_url:
@@ -168,10 +170,11 @@ def _ask_all(transport: Transport, client: Client, request: Request, ends_at: fl
 def _ask_one(transport: Transport, client: Client, request: Request, timeout_s: float) -> _Outcome:
     try:
         outgoing = fill(request, client, lambda reference: None, idempotency_key=None)
+        outgoing = sign(outgoing, client.signing_secrets, uuid.uuid4().hex, time.time())
         answer = transport.exchange(outgoing, tls=client.tls, timeout_s=timeout_s, max_bytes=MAX_BODY_BYTES)
     except BridgeError as error:
         return _Outcome(unasked(client, _status_of(error), str(error)), next_url=True)
-    return _judged(client, answer, _shown(request.url))
+    return _judged(client, answer, outgoing.where)
 
 
 def _status_of(error: BridgeError) -> str:
@@ -199,7 +202,7 @@ def _judged(client: Client, answer: HttpAnswer, where: str) -> _Outcome:
     try:
         mapped = map_answer(client.lookup, answer.header("Content-Type"), answer.body)
     except BadAnswer as error:
-        return refused("BADRESPONSE", str(error), next_url=True)
+        return refused("BADRESPONSE", hide(str(error), client), next_url=True)
     served = mapped.mapped > 0 or not client.lookup.set
     result = LookupResult(
         status="OK" if served else "NOMATCH",
@@ -209,24 +212,3 @@ def _judged(client: Client, answer: HttpAnswer, where: str) -> _Outcome:
         answer=answer,
     )
     return _Outcome(result, mapped.mismatches)
-
-
-def _moved(url: str, own: str, other: str) -> str:
-    """`url`, which is `own` with something appended, with `other` in the place of `own`.
-
-    What is appended begins with `?` or `&`; it goes on with the one that `other` needs.
-    """
-    own, other = own.partition("#")[0], other.partition("#")[0]
-    appended = url.removeprefix(own) if url.startswith(own) else ""
-    if not appended:
-        return other
-    if appended[0] in "?&":
-        appended = appended[1:]
-    if not appended or other.endswith(("?", "&")):
-        return other + appended
-    return f"{other}{'&' if '?' in other else '?'}{appended}"
-
-
-def _shown(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.hostname}{parts.path[:120]}"

@@ -24,6 +24,7 @@ from urllib.parse import parse_qsl
 from vipex_bridge.errors import BridgeError
 from vipex_bridge.receive.faults import OK, Fault
 from vipex_bridge.receive.show import ReceivedRequest, show
+from vipex_bridge.receive.signature import verdict
 
 MAX_BODY_BYTES = 256 * 1024 * 1024
 """A larger request is refused with 413: room for the largest recording (100 MB) in base64."""
@@ -162,9 +163,12 @@ class Receiver:
 
 def serve(
     host: str, port: int, *, faults: Sequence[Fault] = (), answers: Mapping[str, Answer] | None = None,
-    stream: TextIO,
+    stream: TextIO, signing_key: bytes = b"",
 ) -> None:  # fmt: skip
-    """Show every request on `stream` until KeyboardInterrupt. Raises BridgeError for a port not to be had."""
+    """Show every request on `stream` until KeyboardInterrupt; with a key, also whether it is well signed.
+
+    Raises BridgeError for a port not to be had.
+    """
 
     def tell(text: str) -> None:
         stream.write(text)
@@ -176,7 +180,9 @@ def serve(
         faults=faults,
         answers=answers,
         keep=0,
-        on_request=lambda request: tell(show(request) + "\n"),
+        on_request=lambda request: tell(
+            show(request, verdict(request, signing_key) if signing_key else "") + "\n"
+        ),
     )
     with receiver:
         tell(f"Listening on {receiver.url}; Ctrl-C ends.\n\n")

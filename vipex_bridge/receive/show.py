@@ -34,8 +34,11 @@ class ReceivedRequest:
         return next((value for key, value in self.headers if key.lower() == name.lower()), None)
 
 
-def show(request: ReceivedRequest) -> str:
-    """Give the request as a block of lines, the last one ended; the time is local."""
+def show(request: ReceivedRequest, signature: str = "") -> str:
+    """Give the request as a block of lines, the last one ended; the time is local.
+
+    `signature` is what was found of it, '' where nobody looked.
+    """
     moment = datetime.fromtimestamp(request.at).astimezone().strftime("%H:%M:%S.%f")[:-3]
     heading = f"── {moment}  {request.method} {request.path}  → {request.answered} "
     lines = [heading.ljust(_WIDTH, "─")]
@@ -43,6 +46,7 @@ def show(request: ReceivedRequest) -> str:
         lines += _pairs("query", request.query)
     told = [(name, _credential(name, value)) for name, value in request.headers]
     lines += [f"  {name}: {value}" for name, value in told if name.lower() not in _UNTOLD_HEADERS]
+    lines += [f"  signature: {signature}"] if signature else []
     lines += _body(request.header("Content-Type") or "", request.body)
     return "".join(f"{_printable(line)}\n" for line in lines)
 

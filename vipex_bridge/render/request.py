@@ -1,7 +1,8 @@
-"""A request as it is frozen in the outbox: complete but for its secrets and recordings.
+"""A request as it is frozen in the outbox: all that depends on the call, and nothing that is a secret.
 
 Where a secret or a recording belongs there stands a token, which `slots` explains; it is filled in
-at each try (contract, section 4), so that none lies in the store and a changed one serves.
+at each try (contract, section 4), so that none lies in the store and a changed one serves. The client's
+own URL and headers, which may hold secrets as well, are put in at each try too.
 """
 
 from __future__ import annotations
@@ -27,11 +28,14 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Method, URL with its query, headers in order, body (None for GET)."""
+    """What a call makes of a client's request; `body` is None for GET."""
 
     method: str
     url: str
+    """`?` and the query that the client's URL is followed by, '' without one; a whole URL in requests that
+    were frozen before this was so, and in those that are shown."""
     headers: tuple[tuple[str, str], ...]
+    """The body's Content-Type; in requests frozen earlier the configured headers too."""
     body: str | None
     slots: tuple[Slot, ...] = ()
 
@@ -49,3 +53,15 @@ class Request:
             body=data["body"],
             slots=tuple(Slot(**slot) for slot in data["slots"]),
         )
+
+
+def whole_url(base: str, frozen: str) -> str:
+    """The URL of a request: the client's own `base`, followed by what was `frozen` with the request."""
+    if frozen and not frozen.startswith("?"):
+        return frozen
+    base, query = base.partition("#")[0], frozen.removeprefix("?")
+    if not query:
+        return base
+    if "?" not in base:
+        return f"{base}?{query}"
+    return f"{base}{query}" if base.endswith(("?", "&")) else f"{base}&{query}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from vipex_bridge.config.settings import Client
+from vipex_bridge.config.settings import Client, revealed
 from vipex_bridge.errors import RenderError
 from vipex_bridge.render.escape import escape
 from vipex_bridge.render.fields import chosen_parts
@@ -31,18 +31,18 @@ def render(
 
     `fields` are the wire values by parameter name, `event` what is told, `args` what the dialplan gave;
     the last two are seen by templates only. `token` gives a fresh text of letters and digits that is found
-    nowhere else. Basic authentication, an API key in a header, User-Agent and the like are added when the
-    request is sent. Raises RenderError.
+    nowhere else. The client's URL, its headers, Basic authentication, an API key in a header, User-Agent and
+    the like are added when the request is sent. Raises RenderError.
     """
     fields = chosen_parts(fields, client)
     slots = Slots(token)
-    url = _url(client, fields, event, args, slots)
+    url = _query(client, fields, event, args, slots)
     body = _body(client, fields, event, args, slots) if client.method == "POST" else None
     headers = _headers(client, with_body=body is not None)
     return Request(client.method, url, headers, body, slots.settled(url, body or ""))
 
 
-def _url(
+def _query(
     client: Client, fields: Mapping[str, object], event: str | None, args: Mapping[str, str], slots: Slots
 ) -> str:
     query = ""
@@ -55,12 +55,7 @@ def _url(
     if key and key.place == "query" and not slots.has_api_key():
         pair = f"{escape(key.name, 'url')}={Mark(slots, 'api_key', 'url')}"
         query = f"{query}&{pair}" if query else pair
-    base = client.url.partition("#")[0]
-    if not query:
-        return base
-    if "?" not in base:
-        return f"{base}?{query}"
-    return f"{base}{query}" if base.endswith(("?", "&")) else f"{base}&{query}"
+    return f"?{query}" if query else ""
 
 
 def _body(
@@ -117,11 +112,12 @@ def _percent(character: str) -> str:
 
 
 def _headers(client: Client, *, with_body: bool) -> tuple[tuple[str, str], ...]:
-    """The configured headers, after the Content-Type of a body; one that is configured there wins."""
-    configured = tuple((name, escape(value, "header")) for name, value in client.headers)
-    if not with_body or any(name.lower() == "content-type" for name, _ in configured):
-        return configured
-    return (("Content-Type", escape(_content_type(client.content_type), "header")), *configured)
+    """The Content-Type of a body, which the body is frozen with; one among the configured headers wins."""
+    if not with_body:
+        return ()
+    own = next((pair for pair in client.headers if pair[0].lower() == "content-type"), None)
+    name, value = own or ("Content-Type", _content_type(client.content_type))
+    return ((name, escape(revealed(value), "header")),)
 
 
 def _content_type(content_type: str) -> str:

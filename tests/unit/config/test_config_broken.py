@@ -413,6 +413,13 @@ CLIENTS = [
         ["c.yaml:5: clients.crm.signing_secret: takes one secret, or two while one replaces the other"],
     ),
     (
+        CALL_END + "    signing_secret: [plain text, whsec_hunter2!]\n",
+        [
+            "c.yaml:5: clients.crm.signing_secret[1]: "
+            "begins with whsec_, so the rest must be base64, which it is not"
+        ],
+    ),
+    (
         CALL_END + "    tls: {ca: /no/such.pem, certificate: /, verify: 1}\n",
         [
             "c.yaml:5: clients.crm.tls.ca: /no/such.pem cannot be read: No such file or directory",
@@ -465,6 +472,13 @@ URLS = [
     ("https://crm..example/", "is no URL: its host or port cannot be understood"),
     ("https://[::1/", "is no URL: its host or port cannot be understood"),
     ("https://crm.example/a b", 'is no URL: it holds a space or one of " < > \\ ^ ` { | }'),
+    ("http://169.254.169.254/latest/", "leads to a link-local address, to which nothing is ever sent"),
+    ("http://2852039166/", "leads to a link-local address, to which nothing is ever sent"),
+    (
+        "http://[::ffff:100.100.100.200]/",
+        "leads to a cloud's metadata service, to which nothing is ever sent",
+    ),
+    ("http://0.0.0.0:8000/", "leads to no host's address, to which nothing is ever sent"),
     ("https://crm.example/{{ src }}", "takes no template: put what changes into `query`"),
 ]
 

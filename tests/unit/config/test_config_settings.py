@@ -23,6 +23,7 @@ from vipex_bridge.config.settings import (
     Settings,
     User,
 )
+from vipex_bridge.errors import ConfigurationError
 
 CONTRACT = r"""
 node: pbx1
@@ -338,3 +339,23 @@ def test_money_is_exact(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("prefix,per_minute\n36,0.1\n")
     (line,) = load_text("numbers: {tariff: t.csv}", tmp_path / "c.yaml", {}).settings.numbers.tariff
     assert line.per_minute == Decimal("0.1")
+
+
+def test_urls_and_headers_that_came_by_a_tag_are_secrets_and_so_are_headers_named_like_one() -> None:
+    text = (
+        "clients:\n  a:\n    kind: lookup\n    url: !env URL\n    fallback_urls: [!env URL, https://b/]\n"
+        "    headers: {X-A: !env VALUE, X-B: plain, Authorization: Bearer s3cret, X-Auth-Token: s3cret}\n"
+    )
+    made = loaded(text, {"URL": "https://crm.example/hook/s3cret", "VALUE": "s3cret"}).settings.clients["a"]
+    assert "s3cret" not in repr(made)
+    assert isinstance(made.url, Secret) and made.url.reveal() == "https://crm.example/hook/s3cret"
+    assert [isinstance(url, Secret) for url in made.lookup.fallback_urls] == [True, False]
+    assert [isinstance(value, Secret) for _, value in made.headers] == [True, False, True, True]
+
+
+def test_a_url_by_a_tag_is_refused_without_being_shown() -> None:
+    text = "clients:\n  a:\n    kind: notify\n    url: !env URL\n"
+    for url in ("https://u:s3cret@h/", "https://h/s3cret#x", "ftp://s3cret", "http://169.254.169.254/s3cret"):
+        with pytest.raises(ConfigurationError) as caught:
+            loaded(text, {"URL": url})
+        assert "s3cret" not in str(caught.value)

@@ -143,6 +143,74 @@ def test_a_changed_api_key_serves_an_old_delivery_and_a_removed_one_is_named() -
         fill(frozen, replace(CLIENT, api_key=None), nothing, idempotency_key=None)
 
 
+# What is the client's own, as it is configured now
+
+
+def frozen_now(body: str | None = "{}", url: str = "") -> Request:
+    return Request("POST", url, (("Content-Type", "application/json"),) if body is not None else (), body)
+
+
+@pytest.mark.parametrize(
+    ("base", "frozen", "sent"),
+    [
+        ("https://new.example/hook", "", "https://new.example/hook"),
+        ("https://new.example/hook", "?id=7&k=a%20b", "https://new.example/hook?id=7&k=a%20b"),
+        ("https://new.example/hook?t=1", "?id=7", "https://new.example/hook?t=1&id=7"),
+        ("https://new.example/hook?", "?id=7", "https://new.example/hook?id=7"),
+        (Secret("https://new.example/t0ken"), "?id=7", "https://new.example/t0ken?id=7"),
+    ],
+)
+def test_the_present_url_is_followed_by_the_frozen_query(base: str, frozen: str, sent: str) -> None:
+    outgoing = fill(frozen_now(url=frozen), replace(CLIENT, url=base), nothing, idempotency_key=None)
+    assert outgoing.url == sent
+    assert type(outgoing.url) is str
+
+
+def test_the_present_headers_are_sent_and_the_bodys_type_stays_what_it_was_frozen_with() -> None:
+    configured = (("X-Token", Secret("t0ken")), ("X-A", "1"), ("content-type", "text/x-new"))
+    outgoing = fill(frozen_now(), replace(CLIENT, headers=configured), nothing, idempotency_key="d-7")
+    assert outgoing.headers == (
+        ("Content-Type", "application/json"),
+        ("X-Token", "t0ken"),
+        ("X-A", "1"),
+        ("User-Agent", f"vipex-bridge/{__version__}"),
+        ("Idempotency-Key", "d-7"),
+    )
+    assert all(type(value) is str for _, value in outgoing.headers)
+
+
+def test_a_request_frozen_with_url_and_headers_goes_where_it_was_to_go_with_the_present_headers() -> None:
+    """As the store of an earlier version holds it."""
+    row = {
+        "method": "POST",
+        "url": "https://old.example/cdr?id=7",
+        "headers": [["Content-Type", "application/json"], ["X-Token", "0ld"], ["X-Gone", "1"]],
+        "body": "{}",
+        "slots": [],
+    }
+    client = replace(CLIENT, url="https://new.example/", headers=(("x-token", Secret("n3w")),))
+    outgoing = fill(Request.from_dict(row), client, nothing, idempotency_key=None)
+    assert outgoing.url == "https://old.example/cdr?id=7"
+    assert [pair for pair in outgoing.headers if pair[0] != "User-Agent"] == [
+        ("Content-Type", "application/json"),
+        ("X-Gone", "1"),
+        ("x-token", "n3w"),
+    ]
+
+
+def test_of_a_secret_url_errors_name_the_host_alone() -> None:
+    client = replace(CLIENT, url=Secret("https://b.example:8443/hook/t0ken?k=v"))
+    outgoing = fill(frozen_now(url="?id=7"), client, nothing, idempotency_key=None)
+    assert outgoing.where == "b.example:8443/********"
+    assert fill(frozen_now(url="?id=7"), CLIENT, nothing, idempotency_key=None).where == "b.example/cdr"
+
+
+@pytest.mark.parametrize("value", ["a\r\nX-Evil: 1", "\u0171"])
+def test_a_header_that_cannot_be_sent_is_refused(value: str) -> None:
+    with pytest.raises(RenderError, match=r"line break|Latin-1"):
+        fill(frozen_now(), replace(CLIENT, headers=(("X-A", value),)), nothing, idempotency_key=None)
+
+
 # Recordings
 
 
@@ -277,3 +345,23 @@ def test_masked_shows_where_secrets_and_recordings_stand_and_none_of_them() -> N
 
 def test_masked_leaves_a_get_without_a_body() -> None:
     assert masked(request(None), CLIENT).body is None
+
+
+def test_masked_shows_a_clients_own_url_and_headers_but_for_what_is_secret() -> None:
+    client = replace(
+        CLIENT,
+        url=Secret("https://b.example/hook/t0ken"),
+        headers=(("X-Source", "pbx1"), ("X-Token", Secret("t0ken"))),
+        signing_secrets=(Secret("old-secret"), Secret("new-secret")),
+    )
+    shown = masked(frozen_now(url="?id=7"), client)
+    assert shown.url == "https://b.example/********?id=7"
+    assert shown.headers == (
+        ("Content-Type", "application/json"),
+        ("X-Source", "pbx1"),
+        ("X-Token", "********"),
+        ("User-Agent", f"vipex-bridge/{__version__}"),
+        ("webhook-id", "<the Idempotency-Key>"),
+        ("webhook-timestamp", "<the time of the try>"),
+        ("webhook-signature", "v1,******** v1,********"),
+    )

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from vipex_bridge.config.settings import PARAMETERS, Client
 from vipex_bridge.render.fields import call_end_fields, notify_fields
-from vipex_bridge.render.request import Request
+from vipex_bridge.render.request import Request, whole_url
 from vipex_bridge.render.requests import render
 from vipex_bridge.render.sample import inbound_document, outgoing_document, ringing_view
 
@@ -73,7 +73,7 @@ def test_ringing_post_is_the_documentations() -> None:
         '{"id": 91000, "start_time": "2019-12-02 12:46:17", "src": "36709676052", '
         '"dst": "3619996000", "exten": "252"}'
     )
-    assert (request.method, request.url, request.slots) == ("POST", "https://crm.example", ())
+    assert (request.method, request.url, request.slots) == ("POST", "", ())
     assert request.headers == (("Content-Type", "application/json"),)
 
 
@@ -81,7 +81,7 @@ def test_get_url_is_the_documentations() -> None:
     client = Client("crm", "lookup", "https://crm.example", "GET", SHOWN)
     fields = notify_fields(91000, ringing_view(BUDAPEST), None, BUDAPEST, "flag")
     request = render(client, fields, "lookup", {}, _token)
-    assert request.url == (
+    assert whole_url(client.url, request.url) == (
         "https://crm.example?id=91000&start_time=2019-12-02+12%3A46%3A17&src=36709676052&dst=3619996000"
     )
     assert (request.body, request.headers) == (None, ())
