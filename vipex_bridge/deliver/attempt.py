@@ -74,7 +74,8 @@ class Trying:
             retry_s=client.retry_s,
             retry_index=delivery.retry_index,
             expires_at=delivery.expires_at,
-            now=self._clock(),
+            # Not the clock's: somebody may have set it meanwhile, and the delivery's times are of before.
+            now=started_at + elapsed_s,
             chance=self._random(),
         )
         attempt = NewAttempt(

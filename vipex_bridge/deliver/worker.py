@@ -85,6 +85,8 @@ class Deliveries:
         self._steps = clocks.Steps()
         self._behind_s = 0.0
         """By how much the clock was set and the waiting deliveries not yet moved."""
+        self._followed_s = 0.0
+        """By how much it was set in all, as far as the waiting deliveries were moved."""
         self._reading_clock = threading.Lock()
         self._on_attempt = on_attempt
         self._lanes: dict[str, _Lane] = {}
@@ -176,9 +178,10 @@ class Deliveries:
                     claimed = self._next(name, lane, number)
                     continue
                 delivery, claimed = claimed, None
+                followed_s = self._followed_s
                 tried = self._try(delivery, lane)
                 if tried is not None:
-                    claimed = self._record(delivery, tried, lane, number)
+                    claimed = self._record(delivery, tried, followed_s, lane, number)
                     self._tell(delivery, tried)
             except Exception:
                 log.exception("delivery.worker_failed", client=name)
@@ -222,6 +225,7 @@ class Deliveries:
                 with self._store.write(now) as writer:
                     moved = writer.follow_clock(self._behind_s)
                 log.warning("clock.was_set", by_s=round(self._behind_s), deliveries_moved=moved)
+                self._followed_s += self._behind_s
                 self._behind_s = 0.0
             return now
 
@@ -232,15 +236,23 @@ class Deliveries:
             return self._trying.once(delivery, client)
         return None if self._closing.is_set() else self._trying.without_client(delivery)
 
-    def _record(self, delivery: Delivery, tried: Tried, lane: _Lane, number: int) -> Delivery | None:
-        """Record a try, however long the store takes to come back, and claim the next delivery."""
+    def _record(
+        self, delivery: Delivery, tried: Tried, followed_s: float, lane: _Lane, number: int
+    ) -> Delivery | None:
+        """Record a try, however long the store takes to come back, and claim the next delivery.
+
+        `followed_s` is how much the clock had been set by when the try began.
+        """
         while True:
             try:
-                with self._store.write(self._now()) as writer:
+                now, again_at = self._now(), tried.outcome.next_attempt_at
+                with self._store.write(now) as writer:
                     writer.record_attempt(
                         delivery.id,
                         tried.attempt,
-                        next_attempt_at=tried.outcome.next_attempt_at,
+                        next_attempt_at=None
+                        if again_at is None
+                        else again_at + self._followed_s - followed_s,
                         retry_index=tried.outcome.retry_index,
                     )
                     claimed = writer.claim(delivery.client, 1) if lane.wants(number) else []
