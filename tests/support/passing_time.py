@@ -51,10 +51,10 @@ class PassingTime:
     def settle(self, within_s: float = 60.0) -> None:
         """Block until nothing is due and nothing is being sent."""
         tick = threading.Event()
-        for _ in range(round(within_s / 0.005)):
+        for _ in range(round(within_s / 0.02)):
             if self._is_settled():
                 return
-            tick.wait(0.005)
+            tick.wait(0.02)
         raise AssertionError("the workers do not come to rest")
 
     def _is_settled(self) -> bool:
