@@ -23,6 +23,7 @@ from stored import NOW, new, open_in, queued
 from vipex_bridge.config.load import load_text
 from vipex_bridge.config.settings import Client
 from vipex_bridge.deliver.http import Transport
+from vipex_bridge.store.outbox import NewDelivery
 
 CONFIGURATION = """
 node: test
@@ -46,7 +47,7 @@ class Outage:
     queued: int = 0
 
     def goes_on(self) -> None:
-        """Calls spread evenly over the hours: the end of each to one client, every notice of some to another."""
+        """Calls spread evenly over the hours: each one's end to one client, some notices to another."""
         steps = round(HOURS * 3600 / STEP_S)
         begun = 0
         for step in range(1, steps + 1):
@@ -57,18 +58,20 @@ class Outage:
             self.queued, begun = self.queued + len(made), upto
             self.time.move_to(NOW + step * STEP_S)
 
-    def _of_call(self, call: int) -> Iterator[object]:
+    def _of_call(self, call: int) -> Iterator[NewDelivery]:
         for event in EVENTS if call % 10 == 0 else ():
             yield self._delivery("crm", call, event)
         yield self._delivery("billing", call, "call_end")
 
-    def _delivery(self, name: str, call: int, event: str) -> object:
+    def _delivery(self, name: str, call: int, event: str) -> NewDelivery:
         body = json.dumps({"call": call, "event": event})
         return new(name, call, event=event, at=self.time.now, url=f"{self.url}/{name}/{call}", body=body)
 
     def is_told(self) -> None:
         """It is over: the hours go on until nothing waits any more."""
-        while due := [at for one in self.time.clients if (at := self.time.store.next_due(one.name)) is not None]:
+        while due := [
+            at for one in self.time.clients if (at := self.time.store.next_due(one.name)) is not None
+        ]:
             self.time.move_to(max(self.time.now, min(due)) + STEP_S)
 
 
