@@ -236,7 +236,8 @@ def test_a_file_still_without_its_table_is_waited_for(tmp_path: Path) -> None:
 def test_a_file_removed_for_a_while_loses_no_row(master: MasterDb, started: Poller) -> None:
     master.write(1)
     assert numbers(started) == [1]
-    aside = master.path.rename(master.path.with_suffix(".aside"))
+    (master.path.parent / "elsewhere").mkdir()
+    aside = master.path.rename(master.path.parent / "elsewhere" / "master.db")
     with pytest.raises(SourceError):
         started.poll()
     aside.rename(master.path)

@@ -342,3 +342,20 @@ def test_no_message_and_no_log_line_shows_the_query(
         sent(transport, get(f"http://joe:s3cret@127.0.0.1:{refusing_port}/?key=s3cret"))
     seen = "".join([*messages, str(caught.value), caplog.text, *capfd.readouterr()])
     assert "s3cret" not in seen
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1 200",
+        b"HTTP/1.1 200 OK\r\n",
+        b"HTTP/1.1 200 OK\r\nServer: x\r\n",
+        b"HTTP/1.1 204 No\r\nX-A: 1",
+    ],
+)
+def test_a_head_that_is_cut_off_is_no_answer(
+    head: bytes, transport: Transport, faulty_server: FaultyServer
+) -> None:
+    faulty_server.answer = faulty_server.sends(head)
+    with pytest.raises(BadAnswer, match="no whole HTTP answer"):
+        sent(transport, get(faulty_server.url))

@@ -45,6 +45,8 @@ class FaultyServer:
     connections: int = 0
     reads_slowly: bool = False
     """Accepts, but reads nothing of what is sent."""
+    greeting: Callable[[socket.socket], bool] | None = None
+    """What is done with a new connection before anything is read; False ends it."""
     closed: threading.Event = field(default_factory=threading.Event)
     arrived: threading.Condition = field(default_factory=threading.Condition)
     threads: list[threading.Thread] = field(default_factory=list)
@@ -121,6 +123,18 @@ class FaultyServer:
 
         return answer
 
+    def resets_after(self, count: int) -> Callable[[socket.socket], bool]:
+        """A greeting: a TCP reset when `count` bytes of the request have been read."""
+
+        def greet(sock: socket.socket) -> bool:
+            left = count
+            while left and (got := sock.recv(left)):
+                left -= len(got)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            return False
+
+        return greet
+
     def hold(self, sock: socket.socket) -> None:
         """Wait until the client leaves or the server ends."""
         while not self.closed.is_set():
@@ -158,6 +172,8 @@ class FaultyServer:
             stack.callback(lambda: sock.close())
             if self.reads_slowly:
                 self.closed.wait(10)
+                return
+            if self.greeting is not None and not self.greeting(raw):
                 return
             if self.context is not None:
                 sock = self.context.wrap_socket(raw, server_side=True)
@@ -217,9 +233,11 @@ def _listening() -> socket.socket:
 
 
 @contextlib.contextmanager
-def running(context: ssl.SSLContext | None = None) -> Iterator[FaultyServer]:
-    """A server on a free port; ended, with all its threads, when the block ends."""
-    server = FaultyServer(_listening(), context)
+def running(
+    context: ssl.SSLContext | None = None, listener: socket.socket | None = None
+) -> Iterator[FaultyServer]:
+    """A server on a free port, or on `listener`; ended, with all its threads, when the block ends."""
+    server = FaultyServer(listener or _listening(), context)
     thread = threading.Thread(target=server.serve)
     thread.start()
     try:

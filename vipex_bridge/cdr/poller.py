@@ -12,6 +12,7 @@ import structlog
 
 from vipex_bridge.calls.rows import CdrRow
 from vipex_bridge.cdr.sources import Batch, Cursor, Source, open_source
+from vipex_bridge.cdr.sqlite import NothingYet
 from vipex_bridge.config.settings import Cdr
 
 log = structlog.get_logger()
@@ -56,6 +57,7 @@ class Poller:
         self._before = self._cursor
         self._clock = clock
         self._looked_over = False
+        self._moved = ""
         self.bad_rows = 0
         """Rows left out so far because they cannot be a call's."""
         self.last_read_at: float | None = None
@@ -75,9 +77,7 @@ class Poller:
             return Polled([], self._cursor)
         self._before = self._cursor
         if not self._looked_over:
-            for line in self._source.check():
-                log.warning("cdr.source_incomplete", what=line)
-            self._looked_over = True
+            self._look_over()
         return self._new_rows(self._cursor)
 
     @property
@@ -94,6 +94,16 @@ class Poller:
         """What the last poll gave could not be kept: the next poll gives it again."""
         self._cursor = self._before
 
+    def _look_over(self) -> None:
+        try:
+            lines = self._source.check()
+        except NothingYet:
+            # It may have been moved away, and still be readable there.
+            return
+        for line in lines:
+            log.warning("cdr.source_incomplete", what=line)
+        self._looked_over = True
+
     def _new_rows(self, cursor: Cursor) -> Polled:
         bad = 0
         batch = Batch(cursor, [], [])
@@ -108,6 +118,10 @@ class Poller:
         return Polled(batch.rows, batch.cursor, bad)
 
     def _report(self, batch: Batch) -> int:
+        if batch.moved != self._moved:
+            self._moved = batch.moved
+            if batch.moved:
+                log.warning("cdr.file_moved_away", source=self._source.name, reading=batch.moved)
         if batch.restarted:
             log.warning("cdr.ids_restarted", source=self._source.name)
         for row in batch.bad:

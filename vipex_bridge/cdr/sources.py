@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 
 from vipex_bridge.calls.rows import CdrRow
 from vipex_bridge.cdr.columns import to_row
+from vipex_bridge.cdr.rotation import moved_away
 from vipex_bridge.cdr.sqlite import NothingYet, SqliteTable, path_of, rowid
 from vipex_bridge.cdr.watermark import OVERLAP, Watermark, from_json
 from vipex_bridge.config.settings import Cdr
@@ -71,6 +72,13 @@ class Batch:
     """Whether there may be more rows at once."""
     restarted: bool = False
     """Whether the source's ids began anew, so that it was read from its beginning."""
+    moved: str = ""
+    """The file that was moved away from the source's place, when this was read from such a one."""
+
+    @property
+    def has_news(self) -> bool:
+        """Whether anything new was found."""
+        return bool(self.rows or self.bad or self.more)
 
 
 class Source(Protocol):
@@ -137,12 +145,42 @@ class SqliteSource:
         return self._cursor(self._behind(Watermark().advanced(record.id for record in records), records))
 
     def after(self, cursor: Cursor, limit: int) -> Batch:
-        """The rows behind the cursor, in order of their ids."""
+        """The rows behind the cursor, in order of their ids; of a file that was moved away, its last ones."""
         watermark = from_json(cursor)
-        with self._table.open() as connection:
+        try:
+            batch = self._look(self._table, watermark, limit)
+        except NothingYet:
+            rest = self._moved_away(watermark, limit)
+            if rest is None:
+                raise
+            return rest
+        if not batch.restarted:
+            return batch
+        rest = self._moved_away(watermark, limit)
+        return rest if rest is not None and (rest.has_news or not batch.has_news) else batch
+
+    def _moved_away(self, watermark: Watermark, limit: int) -> Batch | None:
+        """What the file read last, and those begun after it, still have; None without such a file."""
+        found: Batch | None = None
+        for path in moved_away(self._table.path) if watermark.last_id else ():
+            try:
+                batch = self._look(self._table.at(path), watermark, limit, surely=found is None)
+            except SourceError:
+                continue
+            if found is None and batch.restarted:
+                continue
+            found = replace(batch, moved=path.name)
+            if found.has_news:
+                return found
+        return found
+
+    def _look(self, table: SqliteTable, watermark: Watermark, limit: int, *, surely: bool = False) -> Batch:
+        """The next rows of `table`; from its beginning when it is, or `surely` may be, another one."""
+        with table.open() as connection:
             have = self._columns(connection)
             records = self._read(connection, have, low=watermark.low(), limit=limit + OVERLAP)
-            restarted = watermark.restarted({record.id: record.mark for record in records})
+            marks = {record.id: record.mark for record in records}
+            restarted = not watermark.is_in(marks) if surely else watermark.restarted(marks)
             if restarted:
                 watermark = watermark.over()
                 records = self._read(connection, have, low=0, limit=limit + OVERLAP)

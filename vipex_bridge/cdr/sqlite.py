@@ -79,6 +79,10 @@ class SqliteTable:
         """The file and the table."""
         return f"sqlite:{self.path}#{self._options.table}"
 
+    def at(self, path: Path) -> SqliteTable:
+        """The same table in another file."""
+        return SqliteTable(path, self._options, self._section)
+
     @contextmanager
     def open(self) -> Iterator[Connection]:
         """A connection for one look. Raises SourceError, NothingYet before Asterisk's first row."""

@@ -47,6 +47,10 @@ class Watermark:
             return True
         return marks.get(self.last_id, self.mark) != self.mark
 
+    def is_in(self, marks: Mapping[int, str]) -> bool:
+        """Whether the row read last is surely there, by id and mark of all rows seen above `low()`."""
+        return marks.get(self.last_id) == self.mark
+
     def over(self) -> Watermark:
         """The beginning of a table whose ids restarted."""
         floor = self.ended - REREAD_S if self.ended is not None else self.floor

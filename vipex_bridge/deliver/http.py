@@ -32,6 +32,7 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 from urllib3.util import SKIP_HEADER
 
 from vipex_bridge.config.settings import Tls
+from vipex_bridge.deliver.head import WholeHead
 from vipex_bridge.deliver.masking import MASK
 from vipex_bridge.deliver.sockets import Progress, TimedTlsSocket, connect, exchange_of, usable
 from vipex_bridge.errors import BadAnswer, ExchangeError, TimedOut, Unreachable
@@ -163,6 +164,8 @@ class Transport:
 
 
 class _Connection(HTTPConnection):
+    response_class = WholeHead
+
     def _new_conn(self) -> socket.socket:
         return connect(self._dns_host, self.port or 80)
 
@@ -172,6 +175,8 @@ class _Connection(HTTPConnection):
 
 
 class _TlsConnection(HTTPSConnection):
+    response_class = WholeHead
+
     def _new_conn(self) -> socket.socket:
         return connect(self._dns_host, self.port or 443)
 

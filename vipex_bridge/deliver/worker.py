@@ -29,6 +29,8 @@ LONGEST_SLEEP_S = 5.0
 """The clock may be set meanwhile, and `resend` comes from another process that cannot wake us."""
 STORE_PAUSE_S = 1.0
 """Between tries to reach a store that fails."""
+GIVES_WAY_S = 0.05
+"""Before each try at a client whose last try failed: those whose servers answer get through first."""
 _KINDS = ("notify", "call_end")
 
 
@@ -40,6 +42,8 @@ class _Lane:
         self.client: Client | None = None
         """None: no longer configured, or the bridge is stopping; then no worker claims anything."""
         self.wakes = 0
+        self.fails = False
+        """Whether the last try that ended failed."""
         self.workers: dict[int, threading.Thread] = {}
 
     def wants(self, number: int) -> bool:
@@ -52,6 +56,12 @@ class _Lane:
         with self.condition:
             self.wakes += 1
             self.condition.notify_all()
+
+    def wake_one(self) -> None:
+        """Make one idle worker look; it wakes the next when it finds something."""
+        with self.condition:
+            self.wakes += 1
+            self.condition.notify()
 
     def wait(self, seen: int, timeout_s: float) -> None:
         """Sleep until woken for the first time since `wakes` was `seen`, or until the time is over."""
@@ -108,7 +118,7 @@ class Deliveries:
         """Something was queued for this client, and is committed."""
         lane = self._lanes.get(client_name)
         if lane is not None:
-            lane.wake()
+            lane.wake_one()
 
     def reload(self, settings: Settings) -> None:
         """Take new settings of the clients; a try under way ends as it began."""
@@ -207,6 +217,8 @@ class Deliveries:
             if due is None or due > now:
                 lane.wait(seen, LONGEST_SLEEP_S if due is None else min(LONGEST_SLEEP_S, due - now))
                 return None
+            if lane.fails:
+                self._closing.wait(GIVES_WAY_S)
             with self._store.write(now) as writer:
                 claimed = writer.claim(name, 1) if lane.wants(number) else []
         except StoreError as error:
@@ -214,7 +226,10 @@ class Deliveries:
                 log.error("delivery.store_failed", client=name, error=str(error))
             self._closing.wait(STORE_PAUSE_S)
             return None
-        return claimed[0] if claimed else None
+        if not claimed:
+            return None
+        lane.wake_one()
+        return claimed[0]
 
     def _now(self) -> float:
         """The time, after what waits has followed the clock if that was set. Raises StoreError."""
@@ -243,6 +258,7 @@ class Deliveries:
 
         `followed_s` is how much the clock had been set by when the try began.
         """
+        lane.fails = tried.outcome.what is not What.DELIVERED
         while True:
             try:
                 now, again_at = self._now(), tried.outcome.next_attempt_at
@@ -255,7 +271,8 @@ class Deliveries:
                         else again_at + self._followed_s - followed_s,
                         retry_index=tried.outcome.retry_index,
                     )
-                    claimed = writer.claim(delivery.client, 1) if lane.wants(number) else []
+                    goes_on = lane.wants(number) and not lane.fails
+                    claimed = writer.claim(delivery.client, 1) if goes_on else []
                 return claimed[0] if claimed else None
             except StoreError as error:
                 log.error(

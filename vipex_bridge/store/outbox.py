@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy import ColumnElement, Connection, Row, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, exists, func, insert, select, update
 
 from vipex_bridge.render.request import Request
 from vipex_bridge.store import schema
@@ -155,14 +155,8 @@ def _own_key(connection: Connection, new: NewDelivery) -> str:
 def claim(connection: Connection, node: str, client: str, limit: int, now: float) -> list[Delivery]:
     """Take up to `limit` due deliveries, oldest first, as `sending`; what has expired is marked so."""
     _expire(connection, node, client, now)
-    query = (
-        select(*_COLUMNS)
-        .where(*_claimable(node, client), _d.next_attempt_at <= now)
-        .order_by(_d.next_attempt_at, _d.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    rows = connection.execute(query).all()
+    of_client = {"of_node": node, "of_client": client}
+    rows = connection.execute(_DUE, {**of_client, "now": now, "at_most": limit}).all()
     if rows:
         ids = [row.id for row in rows]
         connection.execute(update(schema.deliveries).where(_d.id.in_(ids)).values(status="sending"))
@@ -171,11 +165,10 @@ def claim(connection: Connection, node: str, client: str, limit: int, now: float
 
 def next_due(connection: Connection, node: str, client: str) -> float | None:
     """When the next delivery can be claimed; None when none waits for its time."""
-    query = select(_d.next_attempt_at).where(*_claimable(node, client))
-    return connection.scalar(query.order_by(_d.next_attempt_at, _d.id).limit(1))
+    return connection.scalar(_NEXT_DUE, {"of_node": node, "of_client": client})
 
 
-def _claimable(node: str, client: str) -> list[ColumnElement[bool]]:
+def _claimable() -> list[ColumnElement[bool]]:
     earlier = schema.deliveries.alias("earlier").c
     blocked = exists().where(
         earlier.call_id == _d.call_id,
@@ -183,12 +176,26 @@ def _claimable(node: str, client: str) -> list[ColumnElement[bool]]:
         earlier.id < _d.id,
         earlier.status.in_(WAITING),
     )
-    return [_d.node == node, _d.client == client, _d.status == "queued", ~blocked]
+    return [*_QUEUED, ~blocked]
+
+
+# Put together once: every try of every client needs them, and that took longer than running them.
+_QUEUED = [_d.node == bindparam("of_node"), _d.client == bindparam("of_client"), _d.status == "queued"]
+_DUE = (
+    select(*_COLUMNS)
+    .where(*_claimable(), _d.next_attempt_at <= bindparam("now"))
+    .order_by(_d.next_attempt_at, _d.id)
+    .limit(bindparam("at_most"))
+    .with_for_update(skip_locked=True)
+)
+_NEXT_DUE = select(_d.next_attempt_at).where(*_claimable()).order_by(_d.next_attempt_at, _d.id).limit(1)
+_TOO_LATE = select(_d.id, _d.call_id, _d.event, _d.attempts).where(
+    *_QUEUED, _d.expires_at <= bindparam("now")
+)
 
 
 def _expire(connection: Connection, node: str, client: str, now: float) -> None:
-    where = [_d.node == node, _d.client == client, _d.status == "queued", _d.expires_at <= now]
-    late = connection.execute(select(_d.id, _d.call_id, _d.event, _d.attempts).where(*where)).all()
+    late = connection.execute(_TOO_LATE, {"of_node": node, "of_client": client, "now": now}).all()
     for row in late:
         log.warning(
             "delivery.expired",
