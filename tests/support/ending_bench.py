@@ -43,19 +43,35 @@ clients:
 class Bench:
     """The rooms between CDR, tracker and store, with a clock that is moved by hand."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, url: str = "http://host/cdr", master: str = "master.db", *, exists: bool = True
+    ) -> None:
+        """`url`: the clients' server. `master`: the CDR file in the folder; made only if it `exists`."""
         self.folder = folder
+        self.master = folder / master
         self.now = START
         self.passed = 1000.0
         """The clock that nobody sets."""
         self.connected = True
         (folder / "monitor").mkdir()
-        with closing(sqlite3.connect(folder / "master.db")) as database:
-            database.execute(f"CREATE TABLE cdr (AcctId INTEGER PRIMARY KEY, {COLUMNS})")
+        if exists:
+            self.make_master()
+        text = CONFIGURATION.format(folder=folder)
+        text = text.replace(f"{folder}/master.db", str(self.master)).replace("http://host/cdr", url)
+        self.settings = load_text(text, Path("config.yaml"), {}).settings
+        self.start()
+
+    def make_master(self, columns: str = COLUMNS) -> None:
+        """Asterisk makes its table."""
+        with closing(sqlite3.connect(self.master)) as database:
+            database.execute(f"CREATE TABLE cdr (AcctId INTEGER PRIMARY KEY, {columns})")
             database.commit()
-        settings = load_text(CONFIGURATION.format(folder=folder), Path("config.yaml"), {}).settings
+
+    def start(self) -> None:
+        """The bridge starts, and has its first look."""
+        settings = self.settings
         assert settings.cdr is not None
-        self.store = Store(f"sqlite:///{folder}/state.db", "test")
+        self.store = Store(f"sqlite:///{self.folder}/state.db", "test")
         self.tracker = Tracker(numbering_of(settings.numbers))
         telling = Telling(settings)
         self.ending = Ending(
@@ -77,6 +93,7 @@ class Bench:
             wake=lambda client: None,
             clock=self.clock,
         )
+        self.ending.restore()
         self.step()
 
     def clock(self) -> float:
@@ -104,7 +121,7 @@ class Bench:
             "lastapp": "Dial", "duration": 16, "billsec": 4, "disposition": "ANSWERED", "uniqueid": "100.1",
             "linkedid": "100.1", "sequence": 1, **values,
         }  # fmt: skip
-        with closing(sqlite3.connect(self.folder / "master.db")) as database:
+        with closing(sqlite3.connect(self.master)) as database:
             names = ", ".join(row)
             marks = ", ".join("?" for _ in row)
             database.execute(f"INSERT INTO cdr ({names}) VALUES ({marks})", list(row.values()))
