@@ -73,7 +73,7 @@ def line(tmp_path: Path) -> Iterator[Line]:
         yield Line(tmp_path, pbx, wire, server)
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(reliability.rounds(300, 3600))
 def test_a_stream_cut_at_any_byte_costs_no_call(line: Line) -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")
@@ -96,7 +96,7 @@ def test_a_stream_cut_at_any_byte_costs_no_call(line: Line) -> None:
     )
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(reliability.rounds(300, 3600))
 def test_a_half_open_connection_is_found_and_replaced(line: Line) -> None:
     line.begin()
     wait_until(lambda: len(line.pbx.calls) > 10)
@@ -116,7 +116,7 @@ def test_a_half_open_connection_is_found_and_replaced(line: Line) -> None:
     line.finish(f"AMI half-open ({'a minute' if reliability.LONG else 'until found'})", 1, [took])
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(reliability.rounds(300, 3600))
 def test_a_log_in_refused_for_a_while_is_tried_until_it_is_granted(line: Line) -> None:
     line.begin()
     wait_until(lambda: len(line.pbx.calls) > 10)
@@ -130,7 +130,7 @@ def test_a_log_in_refused_for_a_while_is_tried_until_it_is_granted(line: Line) -
     line.finish("AMI log-in refused for a while", 1, [took])
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(reliability.rounds(300, 3600))
 def test_ten_thousand_events_in_one_burst_are_all_taken(line: Line) -> None:
     line.begin()
     line.bridge.wait_for("call.told")

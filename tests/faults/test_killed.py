@@ -22,7 +22,7 @@ def server() -> Iterator[FaultyServer]:
         yield made
 
 
-@pytest.mark.timeout(1500)
+@pytest.mark.timeout(reliability.rounds(300, 3600))
 @pytest.mark.parametrize("answers_after_s", [0.0, 0.2], ids=["quick receiver", "slow receiver"])
 def test_a_bridge_killed_again_and_again_tells_every_call_once(
     tmp_path: Path, server: FaultyServer, answers_after_s: float

@@ -73,7 +73,7 @@ def busy(tmp_path: Path) -> Iterator[Busy]:
         yield Busy(tmp_path, pbx, server, slow)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(reliability.rounds(300, 3600))
 def test_it_stops_in_time_under_load_and_loses_nothing(busy: Busy) -> None:
     busy.begin()
     stops = reliability.rounds(3, 20)
@@ -105,7 +105,7 @@ def test_it_stops_in_time_under_load_and_loses_nothing(busy: Busy) -> None:
     check(found, busy.pbx.calls)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(reliability.rounds(300, 3600))
 def test_configurations_good_and_bad_are_taken_and_refused_under_load(busy: Busy) -> None:
     busy.begin()
     config = busy.bridge.config
