@@ -45,16 +45,18 @@ class Trying:
         transport: Transport,
         find_recording: Callable[[str], Path | None],
         clock: Callable[[], float],
+        uptime: Callable[[], float],
         random: Callable[[], float],
     ) -> None:
         self._transport = transport
         self._find_recording = find_recording
         self._clock = clock
+        self._uptime = uptime
         self._random = random
 
     def once(self, delivery: Delivery, client: Client) -> Tried:
         """Send the delivery to its client's server. Never raises: whatever goes wrong is a failed try."""
-        started_at = self._clock()
+        started_at, up_at_start = self._clock(), self._uptime()
         started = time.monotonic()
         answer, error = None, None
         try:
@@ -75,7 +77,7 @@ class Trying:
             retry_index=delivery.retry_index,
             expires_at=delivery.expires_at,
             # Not the clock's: somebody may have set it meanwhile, and the delivery's times are of before.
-            now=started_at + elapsed_s,
+            now=started_at + self._uptime() - up_at_start,
             chance=self._random(),
         )
         attempt = NewAttempt(

@@ -89,7 +89,7 @@ class Deliveries:
     ) -> None:
         self._store = store
         self._settings = settings
-        self._trying = Trying(transport, find_recording, clock, random)
+        self._trying = Trying(transport, find_recording, clock, uptime, random)
         self._clock = clock
         self._uptime = uptime
         self._steps = clocks.Steps()
