@@ -102,7 +102,9 @@ class House:
         folder = Path(self._open.enter_context(tempfile.TemporaryDirectory(prefix="vipex-house-")))
         folder.chmod(0o755)
         path, answer = parse_answer(f"/route={ROUTE}")
-        self.receiver = Receiver(answers={path: answer}, on_request=on_request)
+        self.answers = {path: answer}
+        """What the receiver answers at a path; may be changed at any time."""
+        self.receiver = Receiver(answers=self.answers, on_request=on_request)
         self.asterisk = Asterisk(ports)
         (folder / "tariff.csv").write_text(TARIFF)
         configuration = (CONFIGURATION + clients).format(
