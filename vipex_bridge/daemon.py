@@ -171,6 +171,10 @@ class Daemon:
         while True:
             try:
                 await asyncio.to_thread(self._store.retire, self._settings.retention_s)
+                drop_after_s = self._settings.privacy.drop_payload_after_s
+                if drop_after_s is not None:
+                    dropped = await asyncio.to_thread(self._store.drop_payloads, drop_after_s)
+                    log.info("store.data_dropped", calls_and_deliveries=dropped)
             except StoreError as error:
                 log.error("store.retention_failed", error=str(error))
             await asyncio.sleep(RETIRE_EVERY_S)

@@ -37,7 +37,7 @@ numbers:
     - {{extension: '1102', user_id: 6, user_number: '3619996102', cost_location: '12'}}
     - {{extension: '251', user_id: 7, user_number: '3619996251'}}
   tariff: tariff.csv
-store: sqlite:///{folder}/state.db
+store: sqlite:///{state}/state.db
 clients:
 """
 
@@ -88,7 +88,8 @@ TARIFF = "prefix,connection_fee,per_minute,increment,currency\n36,1.00,5,1/1,HUF
 class House:
     """Everything together; a context manager. `on_request` sees each request as it comes.
 
-    `ami_port` is where the bridge looks for the AMI, if not at Asterisk's own port.
+    `ami_port` is where the bridge looks for the AMI, if not at Asterisk's own port. `launched_by` gives the
+    command that starts the bridge, once Asterisk is up.
     """
 
     def __init__(
@@ -97,7 +98,9 @@ class House:
         on_request: Callable[[ReceivedRequest], None] = lambda request: None,
         clients: str = CLIENTS + MORE_CLIENTS,
         ami_port: int | None = None,
+        launched_by: Callable[[House], list[str]] = lambda house: [],
     ) -> None:
+        self._launched_by = launched_by
         self._open = ExitStack()
         folder = Path(self._open.enter_context(tempfile.TemporaryDirectory(prefix="vipex-house-")))
         folder.chmod(0o755)
@@ -107,12 +110,13 @@ class House:
         self.receiver = Receiver(answers=self.answers, on_request=on_request)
         self.asterisk = Asterisk(ports)
         (folder / "tariff.csv").write_text(TARIFF)
+        (folder / "state").mkdir()
         configuration = (CONFIGURATION + clients).format(
             ports=ports,
             zone=self.asterisk.time_zone,
             ami_port=ami_port or ports.ami,
             secret=SECRET,
-            folder=folder,
+            state=folder / "state",
             socket=self.asterisk.agi_socket,
             cdr=self.asterisk.cdr_database,
             recordings=self.asterisk.recordings,
@@ -124,6 +128,7 @@ class House:
         try:
             self._open.enter_context(self.receiver)
             self._open.enter_context(self.asterisk)
+            self.bridge.launcher = self._launched_by(self)
             self._open.enter_context(self.bridge)
         except BaseException:
             self._open.close()

@@ -10,7 +10,7 @@ say() { printf '== %s\n' "$*" >&2; }
 
 packages() {
   local wanted=() name
-  for name in python3-venv debootstrap sip-tester; do
+  for name in python3-venv debootstrap sip-tester systemd; do
     dpkg-query -W -f '${Status}' "$name" 2>/dev/null | grep -q 'ok installed' || wanted+=("$name")
   done
   [ ${#wanted[@]} -eq 0 ] && return

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,16 +17,24 @@ from typing import Any, Self
 class BridgeProcess:
     """`vipex-bridge run` with a configuration text; a context manager. Its log is read as it comes."""
 
+    launcher: Sequence[str]
+    """A command that is to start it, before its own words."""
+
     def __init__(self, folder: Path, configuration: str) -> None:
         self.folder = folder
         self.config = folder / "config.yaml"
         self.config.write_text(configuration, encoding="utf-8")
         self.lines: list[dict[str, Any]] = []
+        self.launcher = ()
         self._changed = threading.Condition()
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.kill()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -42,7 +51,10 @@ class BridgeProcess:
     def launch(self) -> None:
         """Starts it, and waits for nothing."""
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "vipex_bridge.cli.main", "run", "--config", str(self.config)],
+            [
+                *self.launcher,
+                *(sys.executable, "-m", "vipex_bridge.cli.main", "run", "--config", str(self.config)),
+            ],
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
             text=True,
@@ -77,6 +89,12 @@ class BridgeProcess:
         assert self._process is not None
         process, self._process = self._process, None
         return process.wait(timeout=timeout_s)
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        assert self._process is not None
+        return self._process.pid
 
     def signal(self, number: int) -> None:
         """Sends it a signal."""

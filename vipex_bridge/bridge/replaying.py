@@ -59,6 +59,8 @@ def replay(
             stored = store.call(stored.merged_into)
         if stored is not None and stored.state in OPEN:
             yield Replayed(started_at, stored.id, None, None, (), "is not told yet: the bridge will do it")
+        elif stored is not None and stored.dropped_at is not None:
+            yield Replayed(started_at, stored.id, None, None, (), settings.privacy.dropped)
         elif stored is not None and stored.document is None:
             yield Replayed(started_at, stored.id, None, None, (), "is told to nobody")
         elif stored is not None and stored.document is not None:

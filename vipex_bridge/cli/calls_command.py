@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from vipex_bridge.calls.document import from_json
 from vipex_bridge.calls.record import CallRecord
 from vipex_bridge.calls.timeline import timeline
 from vipex_bridge.cli.configuration import load_checked
-from vipex_bridge.cli.opened import local, opened
+from vipex_bridge.cli.opened import local, opened, shown
 from vipex_bridge.config.settings import PARAMETERS, Client, Settings
 from vipex_bridge.errors import BridgeError
+from vipex_bridge.privacy import keys_masked
 from vipex_bridge.render.fields import call_end_fields
 from vipex_bridge.store.calls import StoredCall
 from vipex_bridge.store.store import Store
@@ -48,11 +51,15 @@ def _line(call: StoredCall, settings: Settings) -> str:
 
 
 def _print_call(call: StoredCall, store: Store, settings: Settings) -> None:
-    if call.document is None:
+    if call.dropped_at is not None:
+        print(f"call {call.id} is {call.state}: {settings.privacy.dropped}")
+    elif call.document is None:
         print(f"call {call.id} is {call.state}: there is no document of it yet")
     else:
         client = Client("calls", "call_end", "http://localhost", "POST", PARAMETERS["call_end"])
         fields = call_end_fields(from_json(call.document), settings.timezone, client)
+        if settings.privacy.mask_digits:
+            fields = _without_keys(fields)
         print(json.dumps(fields, indent=2, ensure_ascii=False, default=lambda mark: f"<{mark.path}>"))
     lines: list[tuple[float, str]] = []
     if call.facts is not None:
@@ -67,4 +74,14 @@ def _print_call(call: StoredCall, store: Store, settings: Settings) -> None:
             )
     print()
     for at, what in sorted(lines):
-        print(f"{local(at, settings.timezone)}.{int(at * 1000) % 1000:03d}  {what}")
+        print(f"{local(at, settings.timezone)}.{int(at * 1000) % 1000:03d}  {shown(what, settings)}")
+
+
+def _without_keys(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """A call's fields, and its parts', with a star for each key pressed."""
+    masked: dict[str, Any] = {}
+    if "sub_cdrs" in fields:
+        masked["sub_cdrs"] = [_without_keys(part) for part in fields["sub_cdrs"]]
+    if fields.get("ivr_digits"):
+        masked["ivr_digits"] = keys_masked(fields["ivr_digits"])
+    return {**fields, **masked}

@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise BridgeError("there is nothing to record: `asterisk.ami` is not configured")
     path = Path(arguments.file)
     recording = Recording(path, arguments.force, _anonymiser(settings) if arguments.anonymise else None)
-    logs.configure()
+    logs.configure().hidden = settings.privacy
     print(f"recording to {path}: Ctrl-C ends it", file=sys.stderr)
     try:
         asyncio.run(_record(settings.ami, recording, arguments.seconds))

@@ -6,7 +6,7 @@ import argparse
 import time
 
 from vipex_bridge.cli.configuration import load_checked
-from vipex_bridge.cli.opened import local, moment, opened
+from vipex_bridge.cli.opened import local, moment, opened, shown
 from vipex_bridge.config.settings import Settings
 from vipex_bridge.store.outbox import Delivery
 from vipex_bridge.store.store import Store
@@ -36,7 +36,9 @@ def run(arguments: argparse.Namespace) -> int:
 def _print(delivery: Delivery, store: Store, settings: Settings) -> None:
     zone = settings.timezone
     due = f", next try {local(delivery.next_attempt_at, zone)}" if delivery.status == "queued" else ""
-    why = f" ({delivery.error})" if delivery.error and delivery.attempts == 0 else ""
+    why = f" ({shown(delivery.error, settings)})" if delivery.error and delivery.attempts == 0 else ""
+    if delivery.dropped_at is not None:
+        why = f" ({settings.privacy.dropped})"
     print(
         f"{delivery.id:>8}  {local(delivery.created_at, zone)}  {delivery.status:<9} {delivery.client}  "
         f"{delivery.event}  call {delivery.call_id}{due}{why}"
@@ -44,5 +46,5 @@ def _print(delivery: Delivery, store: Store, settings: Settings) -> None:
     for attempt in store.attempts(delivery.id):
         began = local(attempt.started_at, zone)
         answer = attempt.status_code if attempt.status_code is not None else "no answer"
-        said = f": {attempt.error}" if attempt.error else ""
+        said = f": {shown(attempt.error, settings)}" if attempt.error else ""
         print(f"          {began}  {answer} in {attempt.elapsed_s * 1000:.0f} ms{said}")

@@ -15,7 +15,7 @@ from vipex_bridge.calls.timeline import came_by, timeline
 from vipex_bridge.calls.view import kind_of
 from vipex_bridge.cdr.cel import CelSource
 from vipex_bridge.cli.configuration import load_checked
-from vipex_bridge.cli.opened import local, opened
+from vipex_bridge.cli.opened import local, opened, shown
 from vipex_bridge.config.settings import Settings
 from vipex_bridge.errors import BridgeError, SourceError
 from vipex_bridge.store.calls import StoredCall
@@ -39,13 +39,13 @@ def run(arguments: argparse.Namespace) -> int:
     with opened(settings) as store:
         call = _found(store, arguments.id)
         known = _known(call, store, settings)
-        for line in _heading(call, known):
+        for line in _heading(call, known, settings):
             print(line)
         print()
         lines = [*_said(known.record), *_concluded(call, known.record), *_sent(call, store)]
         for at, who, what in sorted(lines, key=lambda line: line[0]):
             moment = f"{local(at, settings.timezone)}.{int(at * 1000) % 1000:03d}"
-            print(f"{moment}  {who:<6}  {what}")
+            print(f"{moment}  {who:<6}  {shown(what, settings)}")
     return 0
 
 
@@ -106,7 +106,7 @@ def _logged(seen: CallRecord | None, rows: list[CdrRow], settings: Settings) -> 
     return log, f"{len(log)} CEL row{'' if len(log) == 1 else 's'}"
 
 
-def _heading(call: StoredCall, known: _Known) -> list[str]:
+def _heading(call: StoredCall, known: _Known, settings: Settings) -> list[str]:
     record = known.record
     if known.seen is None:
         seen = "AMI saw nothing of it (the bridge was away)"
@@ -121,6 +121,12 @@ def _heading(call: StoredCall, known: _Known) -> list[str]:
         "told": "it has been told",
         "ignored": "it is told to nobody: no line to the outside had part in it",
     }[call.state]
+    if call.dropped_at is not None:
+        return [
+            f"call {call.id}  ({call.key} in Asterisk)",
+            f"state:   {call.state}: {state}",
+            f"sources: {settings.privacy.dropped}",
+        ]
     kind = kind_of(record) if record is not None else None
     lines = [
         f"call {call.id}  ({call.key} in Asterisk)",

@@ -1,15 +1,54 @@
-"""The log: JSON lines, or readable lines on a terminal, on standard error."""
+"""The log: JSON lines, or readable lines on a terminal, on standard error; what it hides of callers."""
 
 from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import MutableMapping
+from typing import Any
 
 import structlog
 
+from vipex_bridge import privacy
+from vipex_bridge.config.settings import Privacy
 
-def configure() -> None:
-    """Sets up structlog for the whole process."""
+
+class Masking:
+    """The last but the writing: masks in every text of an event what `privacy` hides."""
+
+    def __init__(self) -> None:
+        self.hidden = Privacy()
+
+    def __call__(
+        self, logger: object, method: str, event: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
+        """structlog's processor."""
+        return {name: self._masked(name, value) for name, value in event.items()}
+
+    def of_library(self, record: logging.LogRecord) -> bool:
+        """The same for what a library logs by itself."""
+        record.msg, record.args = self.text(record.getMessage()), ()
+        if record.exc_info:
+            record.exc_text = self.text(logging.Formatter().formatException(record.exc_info))
+        return True
+
+    def text(self, text: str) -> str:
+        """One text, masked."""
+        if self.hidden.mask_digits:
+            text = privacy.without_keys(text)
+        return privacy.without_numbers(text) if self.hidden.mask_numbers_in_logs else text
+
+    def _masked(self, name: str, value: object) -> object:
+        if name in ("timestamp", "level"):
+            return value
+        if name == "ivr_digits" and isinstance(value, str) and self.hidden.mask_digits:
+            return privacy.keys_masked(value)
+        return privacy.everywhere(value, self.text)
+
+
+def configure() -> Masking:
+    """Sets up structlog for the whole process; gives what masks, which can be changed at any time."""
+    masking = Masking()
     on_terminal = sys.stderr.isatty()
     renderer: structlog.typing.Processor = (
         # Plain, as prettier ones show locals.
@@ -21,14 +60,19 @@ def configure() -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=False),
     ]
-    if not on_terminal:
+    if on_terminal:
+        processors.append(structlog.processors.format_exc_info)
+    else:
         # Locals may hold secrets and callers' data.
         transformer = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
         processors.append(structlog.processors.ExceptionRenderer(transformer))
     structlog.configure(
-        processors=[*processors, renderer],
+        processors=[*processors, masking, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s: %(message)s")
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(masking.of_library)
+    return masking

@@ -9,8 +9,11 @@ from zoneinfo import ZoneInfo
 
 from vipex_bridge.config.settings import Settings
 from vipex_bridge.errors import BridgeError
+from vipex_bridge.privacy import keys_masked, without_keys
 from vipex_bridge.store.store import Store
 
+_KEYS_NOTED = "ivr digits is "
+"""How a call's time line tells them, whatever the dialplan put there."""
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -22,6 +25,15 @@ def opened(settings: Settings) -> Iterator[Store]:
         yield store
     finally:
         store.close()
+
+
+def shown(text: str, settings: Settings) -> str:
+    """A text as a person may see it: without the keys that callers pressed, where these are hidden."""
+    if not settings.privacy.mask_digits:
+        return text
+    if text.startswith(_KEYS_NOTED):
+        return _KEYS_NOTED + keys_masked(text.removeprefix(_KEYS_NOTED))
+    return without_keys(text)
 
 
 def local(at: float | None, timezone: ZoneInfo) -> str:

@@ -8,6 +8,11 @@ import time
 
 from vipex_bridge.cli.configuration import load_checked
 from vipex_bridge.cli.opened import moment, opened
+from vipex_bridge.store.outbox import Delivery
+from vipex_bridge.store.store import Store
+
+MOST_NAMED = 10_000
+"""Failed deliveries that are looked through for those with nothing left to send."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +30,23 @@ def run(arguments: argparse.Namespace) -> int:
     settings = load_checked(arguments.config)
     now = time.time()
     since = moment(arguments.since, now, settings.timezone) if arguments.failed else None
-    with opened(settings) as store, store.write(now) as writer:
-        queued = writer.resend(arguments.ids, failed_since=since)
+    with opened(settings) as store:
+        with store.write(now) as writer:
+            queued = writer.resend(arguments.ids, failed_since=since)
+        for delivery_id in _dropped(store, arguments.ids, since):
+            print(f"delivery {delivery_id}: {settings.privacy.dropped}")
     print(f"{queued} queued again")
     return 0 if queued >= len(arguments.ids) else 1
+
+
+def _dropped(store: Store, ids: list[int], failed_since: float | None) -> list[int]:
+    """Those that were asked for and have nothing left to send."""
+    if failed_since is None:
+        asked = [store.delivery(delivery_id) for delivery_id in ids]
+    else:
+        asked = [d for d in store.deliveries(status="failed", limit=MOST_NAMED) if _is_since(d, failed_since)]
+    return [delivery.id for delivery in asked if delivery is not None and delivery.dropped_at is not None]
+
+
+def _is_since(delivery: Delivery, moment: float) -> bool:
+    return delivery.finished_at is not None and delivery.finished_at >= moment

@@ -21,11 +21,12 @@ def run(arguments: argparse.Namespace) -> int:
     from vipex_bridge.cli import logs
     from vipex_bridge.daemon import Daemon
 
-    logs.configure()
+    masking = logs.configure()
     log = structlog.get_logger()
 
     def read() -> Settings:
         settings = load_checked(arguments.config)
+        masking.hidden = settings.privacy
         for file in settings.exposed:
             log.warning("configuration.readable_by_all", file=str(file.file), what=file.what)
         return settings

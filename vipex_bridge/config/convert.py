@@ -41,6 +41,7 @@ def convert(
         http=_http(document.http),
         clients={name: _client(name, client) for name, client in clients.items()},
         files=(*files, *(file for file in tables if file)),
+        privacy=_privacy(document.privacy),
     )
 
 
@@ -122,6 +123,10 @@ def _http(http: schema.Http | None) -> settings.Http | None:
     if http is None:
         return None
     return settings.Http(*http.listen, http.tokens, http.recordings_url)
+
+
+def _privacy(privacy: schema.Privacy) -> settings.Privacy:
+    return settings.Privacy(privacy.mask_digits, privacy.mask_numbers_in_logs, privacy.drop_payload_after)
 
 
 def _client(name: str, client: client_schema.Client) -> settings.Client:

@@ -49,6 +49,8 @@ def _finish(main: Source, environ: Mapping[str, str]) -> Loaded:
     assembly.include_files()
     document = assembly.check(main.data, schema.Document, ())
     clients = dict(assembly.check_clients())
+    if document is not None:
+        assembly.check_privacy(document)
     if assembly.faults or document is None:
         raise ConfigurationError(assembly.sorted_faults())
     settings = convert.convert(document, clients, tuple(assembly.files))
@@ -135,6 +137,12 @@ class _Assembly:
                 else:
                     self.add((*at, *path), what)
             return None
+
+    def check_privacy(self, document: schema.Document) -> None:
+        """Notes it when a payload would be kept longer than its delivery."""
+        after_s = document.privacy.drop_payload_after
+        if after_s is not None and after_s >= document.retention:
+            self.add(("privacy", "drop_payload_after"), "must be shorter than retention")
 
     def check_clients(self) -> Iterator[tuple[str, client_schema.Client]]:
         """Each client that is well; the faults of the others are noted."""

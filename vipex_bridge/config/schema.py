@@ -189,6 +189,12 @@ class Http(Section):
     recordings_url: Url | None = None
 
 
+class Privacy(Section):
+    mask_digits: Flag = False
+    mask_numbers_in_logs: Flag = False
+    drop_payload_after: SomeSeconds | None = None
+
+
 class Document(Section):
     """The whole file. Clients are checked one by one (`client_schema`)."""
 
@@ -199,5 +205,6 @@ class Document(Section):
     numbers: Annotated[Numbers, BeforeValidator(nothing_as_empty)] = Numbers()
     store: StoreUrl = Secret("sqlite:////var/lib/vipex-bridge/state.db")
     retention: SomeSeconds = 30 * 86400.0
+    privacy: Annotated[Privacy, BeforeValidator(nothing_as_empty)] = Privacy()
     http: Http | None = None
     clients: Annotated[dict[str, Any], BeforeValidator(nothing_as_empty)] = Field(default_factory=dict)

@@ -112,6 +112,30 @@ class Http:
 
 
 @dataclass(frozen=True, slots=True)
+class Privacy:
+    """What is hidden of callers, and when what was told of them is dropped."""
+
+    mask_digits: bool = False
+    mask_numbers_in_logs: bool = False
+    drop_payload_after_s: float | None = None
+
+    @property
+    def dropped(self) -> str:
+        """What is said of a call or a delivery whose data are gone."""
+        after_s = self.drop_payload_after_s
+        after = f" after {_in_words(after_s)}" if after_s is not None else ""
+        return f"its data were dropped{after} (privacy.drop_payload_after)"
+
+
+def _in_words(duration_s: float) -> str:
+    """A duration as the configuration would have it: `7d`."""
+    for unit, length_s in (("d", 86400), ("h", 3600), ("m", 60)):
+        if duration_s >= length_s and duration_s % length_s == 0:
+            return f"{duration_s / length_s:g}{unit}"
+    return f"{duration_s:g}s"
+
+
+@dataclass(frozen=True, slots=True)
 class BasicAuth:
     username: str
     password: Secret
@@ -236,6 +260,7 @@ class Settings:
     clients: Mapping[str, Client]
     files: tuple[Path, ...] = ()
     exposed: tuple[Exposed, ...] = ()
+    privacy: Privacy = Privacy()
 
 
 PARAMETERS: Mapping[str, tuple[str, ...]] = {

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from random import random as any_random
 
@@ -20,6 +21,7 @@ from vipex_bridge.deliver.attempt import Tried, Trying, no_client
 from vipex_bridge.deliver.http import Transport
 from vipex_bridge.deliver.retry import What
 from vipex_bridge.errors import StoreError
+from vipex_bridge.privacy import without_keys
 from vipex_bridge.store.outbox import Delivery, NewAttempt
 from vipex_bridge.store.store import Store
 
@@ -248,7 +250,8 @@ class Deliveries:
         """Make one try; None when the bridge is stopping, and the next start is to make it."""
         client = lane.client
         if client is not None:
-            return self._trying.once(delivery, client)
+            tried = self._trying.once(delivery, client)
+            return _without_keys(tried) if self._settings.privacy.mask_digits else tried
         return None if self._closing.is_set() else self._trying.without_client(delivery)
 
     def _record(
@@ -294,6 +297,12 @@ class Deliveries:
 def _clients(settings: Settings) -> dict[str, Client]:
     """The clients that deliveries go to."""
     return {name: client for name, client in settings.clients.items() if client.kind in _KINDS}
+
+
+def _without_keys(tried: Tried) -> Tried:
+    """The try with the menu keys masked that a server repeats in its answer."""
+    answer = tried.attempt.answer
+    return replace(tried, attempt=replace(tried.attempt, answer=answer and without_keys(answer)))
 
 
 def _log(delivery: Delivery, tried: Tried) -> None:

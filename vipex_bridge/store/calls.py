@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Select, delete, exists, func, insert, or_, se
 
 from vipex_bridge.calls.document import CallDocument
 from vipex_bridge.calls.rows import CdrRow
+from vipex_bridge.privacy import without_numbers
 from vipex_bridge.store import schema
 
 OPEN = ("live", "ended")
@@ -40,6 +41,8 @@ class StoredCall:
     exten: str | None
     facts: str | None
     document: str | None
+    dropped_at: float | None
+    """When its data were dropped (`store.privacy`): nothing is told of it any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,20 +213,23 @@ def _row_at(key: Mapping[str, object]) -> Select[tuple[int]]:
 
 
 def _key_columns(node: str, row: CdrRow) -> dict[str, object]:
-    """`CdrRow.key` as columns. -1 stands for None: to SQL no NULL equals another."""
+    """`CdrRow.key` as columns, which outlive the row's data: a number dialled by a Local channel is masked.
+
+    -1 stands for None: to SQL no NULL equals another.
+    """
     return {
         "node": node,
         "uniqueid": row.uniqueid,
         "sequence": -1 if row.sequence is None else row.sequence,
-        "dstchannel": row.dstchannel,
+        "dstchannel": without_numbers(row.dstchannel),
         "start": -1.0 if row.start is None else row.start,
     }
 
 
 def rows_of(connection: Connection, call_id: int) -> list[CdrRow]:
-    """The call's rows in the order in which they were kept."""
+    """The call's rows in the order in which they were kept; none when their data were dropped."""
     rows = schema.cdr_rows.c
-    query = select(rows.row).where(rows.call_id == call_id).order_by(rows.id)
+    query = select(rows.row).where(rows.call_id == call_id, rows.row != "").order_by(rows.id)
     return [CdrRow(**json.loads(text)) for text in connection.scalars(query)]
 
 
@@ -324,5 +330,6 @@ def add_recording(
 def recording(connection: Connection, reference: str) -> StoredRecording | None:
     """What `reference` names."""
     found = schema.recordings
-    row = connection.execute(select(found).where(found.c.reference == reference)).one_or_none()
+    query = select(found).where(found.c.reference == reference, found.c.path != "")
+    row = connection.execute(query).one_or_none()
     return None if row is None else StoredRecording(*row)

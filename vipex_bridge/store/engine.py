@@ -124,7 +124,7 @@ def _code(error: BaseException | None) -> int:
 def _set_up(connection: Any, record: Any) -> None:
     # Python's own BEGIN comes late and is deferred; `_begin` says when a transaction starts.
     connection.isolation_level = None
-    for setting in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    for setting in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
         connection.execute(f"PRAGMA {setting}").close()
 
 

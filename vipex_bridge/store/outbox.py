@@ -75,6 +75,8 @@ class Delivery:
     error: str | None
     """Why the last try failed, or why there was none."""
     request: Request | None
+    dropped_at: float | None
+    """When its request and its answers were dropped (`store.privacy`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ class AttemptRecord:
 _COLUMNS = (
     _d.id, _d.idempotency_key, _d.node, _d.client, _d.kind, _d.call_id, _d.event, _d.created_at,
     _d.expires_at, _d.status, _d.attempts, _d.retry_index, _d.next_attempt_at, _d.finished_at, _d.error,
-    _d.request,
+    _d.request, _d.dropped_at,
 )  # fmt: skip
 
 

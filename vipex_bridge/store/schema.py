@@ -23,13 +23,15 @@ from sqlalchemy import (
     insert,
     inspect,
     select,
+    text,
+    update,
 )
 from sqlalchemy.types import TypeDecorator
 
 from vipex_bridge.errors import StoreError
 from vipex_bridge.render.escape import sound
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 Id = BigInteger().with_variant(Integer, "sqlite")
 """SQLite grows a key by itself only when its type is INTEGER."""
@@ -49,6 +51,12 @@ class SoundText(TypeDecorator[str]):
     def process_bind_param(self, value: str | None, dialect: Any) -> str | None:
         """The text as it is stored."""
         return None if value is None else storable(value)
+
+
+def _index_of_kept(name: str, moment: str) -> Index:
+    """Of the rows whose data have not been dropped (`store.privacy`), by when they were finished."""
+    kept = text("dropped_at IS NULL")
+    return Index(name, moment, sqlite_where=kept, postgresql_where=kept)
 
 
 metadata = MetaData()
@@ -77,7 +85,9 @@ calls = Table(
     Column("exten", SoundText),
     Column("facts", SoundText),
     Column("document", SoundText),
+    Column("dropped_at", Double),
     Index("calls_by_state", "state", "told_at"),
+    _index_of_kept("calls_kept", "told_at"),
 )
 
 call_keys = Table(
@@ -132,11 +142,13 @@ deliveries = Table(
     Column("finished_at", Double),
     Column("error", SoundText),
     Column("request", SoundText),
+    Column("dropped_at", Double),
     Index("deliveries_due", "node", "client", "status", "next_attempt_at", "id"),
     Index("deliveries_expiring", "node", "client", "status", "expires_at"),
     Index("deliveries_of_call", "call_id", "client", "id"),
     Index("deliveries_of_client", "client", "id"),
     Index("deliveries_by_status", "status", "finished_at"),
+    _index_of_kept("deliveries_kept", "finished_at"),
     sqlite_autoincrement=True,
 )
 
@@ -165,8 +177,17 @@ recordings = Table(
 )
 
 
+def _upgrade_from_1(connection: Connection) -> None:
+    """Version 2 knows when the data of a call or a delivery were dropped."""
+    for table in (calls, deliveries):
+        connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN dropped_at DOUBLE PRECISION"))
+        for index in table.indexes:
+            index.create(connection, checkfirst=True)
+    connection.execute(update(meta).where(meta.c.key == "schema_version").values(value="2"))
+
+
 def prepare(connection: Connection) -> None:
-    """Create the tables in an empty database; in any other, make sure that they are ours.
+    """Create the tables in an empty database; in any other, make sure that they are ours, and up to date.
 
     Raises StoreError for the tables of another program and for those of a newer bridge.
     """
@@ -186,3 +207,5 @@ def prepare(connection: Connection) -> None:
             f"was made by a newer vipex-bridge (schema {found}, this one knows {SCHEMA_VERSION}):"
             " upgrade the bridge, or put back the store's backup"
         )
+    if int(found) == 1:
+        _upgrade_from_1(connection)

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from vipex_bridge.calls.document import CallDocument
 from vipex_bridge.calls.rows import CdrRow
 from vipex_bridge.errors import StoreDamaged, StoreError
-from vipex_bridge.store import calls, damage, engine, outbox, progress, retention, schema
+from vipex_bridge.store import calls, damage, engine, outbox, privacy, progress, retention, schema
 from vipex_bridge.store.calls import StoredCall, StoredRecording
 from vipex_bridge.store.outbox import AttemptRecord, Delivery, NewAttempt, NewDelivery
 from vipex_bridge.store.progress import Progress
@@ -141,6 +141,7 @@ class Store:
         self._lock = threading.Lock()
         self._closed = False
         self._damage = ""
+        self._to_compact, self._compacted_at = False, 0.0
         engine.check_place(self._path)
         with contextlib.ExitStack() as undo:
             known = None
@@ -205,6 +206,27 @@ class Store:
             if not gone:
                 return total
             total += gone
+
+    def drop_payloads(self, older_than_s: float, now: float | None = None) -> int:
+        """Drop the data of what was finished longer ago than that, also from the files; gives how many."""
+        now = time.time() if now is None else now
+        total = 0
+        while gone := self._drop_some(now - older_than_s, now):
+            total += gone
+        self._to_compact |= total > 0
+        with self._lock:
+            self._check_open()
+            if self._to_compact and abs(now - self._compacted_at) >= privacy.COMPACT_EVERY_S:
+                privacy.compact(self._path)
+                self._to_compact, self._compacted_at = False, now
+            privacy.empty_log(self._path)
+        return total
+
+    def _drop_some(self, before: float, now: float) -> int:
+        with self._lock:
+            self._check_open()
+            with self._failures(), self._writing.begin() as connection:
+                return privacy.drop_some(connection, before, now)
 
     # -- calls ------------------------------------------------------------------------------
 

@@ -100,7 +100,7 @@ SECTIONS = [
     (
         "node: x\nzzz: 1\n",
         [
-            "c.yaml:2: zzz: unknown key: there are include, node, timezone, asterisk, numbers, store, retention, http, clients"
+            "c.yaml:2: zzz: unknown key: there are include, node, timezone, asterisk, numbers, store, retention, privacy, http, clients"
         ],
     ),
     ("node: x\nnode: y\n", ["c.yaml:2: node: the key stands here twice (first on line 1)"]),
@@ -182,6 +182,23 @@ SECTIONS = [
     ("store: 'sqlite://'", ["c.yaml:1: store: names no file: write sqlite:////path/to/file"]),
     ("retention: 0", ["c.yaml:1: retention: must be longer than 0"]),
     ("retention:", ["c.yaml:1: retention: has no value"]),
+    ("privacy: on", ["c.yaml:1: privacy: must be a mapping (`key: value` lines), not text"]),
+    (
+        "privacy:\n  mask_digits: yes\n  mask_numbers: true\n  drop_payload_after: 0\n",
+        [
+            'c.yaml:2: privacy.mask_digits: must be true or false, not the text "yes"',
+            'c.yaml:3: privacy.mask_numbers: unknown key, did you mean "mask_numbers_in_logs"?',
+            "c.yaml:4: privacy.drop_payload_after: must be longer than 0",
+        ],
+    ),
+    (
+        "privacy:\n  mask_digits: true\n  drop_payload_after: 30d\n",
+        ["c.yaml:3: privacy.drop_payload_after: must be shorter than retention"],
+    ),
+    (
+        "retention: 5d\nprivacy: {drop_payload_after: 7d}\n",
+        ["c.yaml:2: privacy.drop_payload_after: must be shorter than retention"],
+    ),
     (
         "http: {listen: localhost, tokens: [''], recordings_url: pbx.example.com}",
         [

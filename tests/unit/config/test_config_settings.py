@@ -19,6 +19,7 @@ from vipex_bridge.config.settings import (
     Client,
     Http,
     LookupOptions,
+    Privacy,
     Secret,
     Settings,
     User,
@@ -185,8 +186,25 @@ def test_an_empty_file_is_a_configuration_of_defaults() -> None:
     assert empty.retention_s == 30 * 86400
     assert empty.numbers.extensions.pattern == r"^\d{2,4}$"
     assert empty.numbers.forward_is_answer
+    assert empty.privacy == Privacy(False, False, None)
     assert empty.clients == {}
     assert empty.files == (Path("/etc/vipex-bridge/config.yaml"),)
+
+
+@pytest.mark.parametrize(
+    ("written", "privacy", "said"),
+    [
+        ("{mask_digits: true}", Privacy(mask_digits=True), "dropped (privacy"),
+        ("{mask_numbers_in_logs: true, drop_payload_after: 7d}", Privacy(False, True, 604_800.0), "after 7d"),
+        ("{drop_payload_after: 36h}", Privacy(drop_payload_after_s=129_600.0), "after 36h"),
+        ("{drop_payload_after: 90}", Privacy(drop_payload_after_s=90.0), "after 90s"),
+        ("", Privacy(), "dropped (privacy"),
+    ],
+)
+def test_privacy(written: str, privacy: Privacy, said: str) -> None:
+    found = settings(f"privacy: {written}").privacy
+    assert found == privacy
+    assert said in found.dropped
 
 
 def test_sections_whose_lines_are_commented_out() -> None:
