@@ -16,7 +16,7 @@ from vipex_bridge.receive.server import parse_answer
 pytestmark = pytest.mark.pbx
 
 CALLER = "3642999425"
-CANARY = Path("/tmp/vipex-canary")  # noqa: S108 -- the name that a name tries to have made
+CANARY = Path("/tmp/vipex-canary")
 CLIENTS_BY_NAME = """
   crm-name:
     kind: lookup
