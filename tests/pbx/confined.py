@@ -51,6 +51,8 @@ LEFT_OUT = {
 
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _STAGE = Path("/mnt")
+PRIVATE = ("/tmp", "/var/tmp")  # noqa: S108 -- the service gets its own
+SHARED_MEMORY = "/dev/shm"  # noqa: S108 -- the same
 
 
 def read_unit(path: Path) -> Unit:
@@ -78,11 +80,11 @@ def main() -> None:
         _settle(unit, arguments.state, arguments.runtime, numbers, arguments.keep)
         again = [sys.executable, str(Path(__file__).resolve()), *sys.argv[1:]]
         again.insert(2, "--last")
-        os.execvp("prlimit", [*_limits(unit), *_identity(unit, numbers), *again])
+        os.execvp("prlimit", [*_limits(unit), *_identity(unit, numbers), *again])  # noqa: S606 -- our own words
     os.umask(int(unit["UMask"][-1], 8))
     for make in _filters(unit):
         make().load()
-    os.execvp(arguments.program[0], arguments.program)
+    os.execvp(arguments.program[0], arguments.program)  # noqa: S606 -- the test says what
 
 
 def _identity(unit: Unit, numbers: Mapping[str, int]) -> list[str]:
@@ -112,7 +114,7 @@ def _settle(unit: Unit, state: Path, runtime: Path, numbers: Mapping[str, int], 
     for hidden in ("/root", "/home", "/run/user", "/usr/lib/modules"):
         if Path(hidden).exists():
             _hide(Path(hidden), kept, "mode=755,size=1m")
-    for private in ("/tmp", "/var/tmp"):
+    for private in PRIVATE:
         _hide(Path(private), kept, "mode=1777")
     _own_devices()
     assert (unit["ProtectProc"], unit["ProcSubset"]) == (["invisible"], ["pid"])
@@ -120,7 +122,7 @@ def _settle(unit: Unit, state: Path, runtime: Path, numbers: Mapping[str, int], 
     assert unit["ProtectSystem"] == ["strict"]
     for writable in (state, runtime):
         _mount("--bind", str(writable), str(writable))
-    free = {str(path.resolve()) for path in (state, runtime)} | {"/tmp", "/var/tmp", "/dev/shm", "/proc"}
+    free = {str(path.resolve()) for path in (state, runtime)} | {*PRIVATE, SHARED_MEMORY, "/proc"}
     for place in _mounted():
         if place not in free:
             _mount("-o", "remount,bind,ro", place)
