@@ -11,7 +11,7 @@ from vipex_bridge.store.outbox import FINISHED
 CHUNK = 100
 """Rows of each kind that one transaction forgets."""
 PAUSE_S = 0.01
-"""Between two of them: without it the next would begin before anybody who waits is awake."""
+"""Between two of them: in it those who waited get their turn."""
 
 _c = schema.calls.c
 _d = schema.deliveries.c
