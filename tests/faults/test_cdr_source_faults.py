@@ -71,7 +71,7 @@ def _arrived(bench: Bench, server: FaultyServer) -> dict[str, int]:
         bench.step(60)
     transport = Transport()
     due = bench.store.deliveries(client="billing", status="queued")
-    with Bridge(bench.store, transport).running(client("billing")):
+    with Bridge(bench.store, transport).running(client("billing", url=server.url)):
         server.wait_for(len(due), 20)
     transport.close()
     bodies: list[dict[str, Any]] = [json.loads(request.body) for request in server.received]
@@ -334,6 +334,20 @@ def test_nonsense_in_a_row_harms_that_row_alone(bench: Bench, server: FaultyServ
     assert {caller: arrived.get(caller) for caller in ("1", "2")} == _once(1, 2)
     assert all(count == 1 for count in arrived.values())
     assert [line["event"] for line in logs].count("cdr.bad_row") >= 5
+
+
+def test_calls_on_both_sides_of_an_asterisk_restart_read_at_once(bench: Bench, server: FaultyServer) -> None:
+    """The bridge was away, and Asterisk began again: so did the names of its channels."""
+    _row(bench, 1)
+    bench.step(20)
+    bench.store.close()
+    for run, hour in enumerate((1_795_413_000, 1_795_416_600)):
+        for number in range(2, 25):
+            names = {"uniqueid": f"{hour + number}.{number}", "linkedid": f"{hour + number}.{number}"}
+            _row(bench, number, **names, src=str(100 * run + number))
+    bench.start()
+    callers = [100 * run + number for run in (0, 1) for number in range(2, 25)]
+    assert _arrived(bench, server) == _once(1, *callers)
 
 
 # -- columns --------------------------------------------------------------------------------

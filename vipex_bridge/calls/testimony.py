@@ -16,6 +16,7 @@ from vipex_bridge.calls.events import ChannelSnapshot
 from vipex_bridge.calls.numbering import Numbering, Role
 from vipex_bridge.calls.record import CallRecord, Channel, Dial, Noted, QueueVisit, Talk
 from vipex_bridge.calls.rows import CdrRow
+from vipex_bridge.calls.runs import Runs
 
 _NOTES = {
     "VIPEX_IVR_DIGITS": "ivr_digits",
@@ -30,7 +31,8 @@ REST_OF_SECOND_S = 0.999
 
 
 def groups(rows: Iterable[CdrRow]) -> list[list[CdrRow]]:
-    """Rows by call: united by linkedid, uniqueid, and a `dstchannel` that is another's `channel`.
+    """Rows by call: united by linkedid, uniqueid, and a `dstchannel` that is another's `channel`, in one
+    run of Asterisk.
 
     The groups and the rows in each come in order of time (call trees, section 2).
     """
@@ -47,11 +49,13 @@ def groups(rows: Iterable[CdrRow]) -> list[list[CdrRow]]:
         parent[find(one)] = find(two)
 
     ordered = sorted(rows, key=_order)
+    runs = Runs(ordered)
     for row in ordered:
+        run = runs.of(row)
         unite(f"id {row.uniqueid}", f"id {row.linkedid or row.uniqueid}")
-        unite(f"id {row.uniqueid}", f"channel {row.channel}")
+        unite(f"id {row.uniqueid}", f"channel {run} {row.channel}")
         if row.dstchannel:
-            unite(f"id {row.uniqueid}", f"channel {row.dstchannel}")
+            unite(f"id {row.uniqueid}", f"channel {run} {row.dstchannel}")
     found: dict[str, list[CdrRow]] = {}
     for row in ordered:
         found.setdefault(find(f"id {row.uniqueid}"), []).append(row)

@@ -14,7 +14,9 @@ from vipex_bridge.privacy import without_numbers
 from vipex_bridge.store import schema
 
 OPEN = ("live", "ended")
-"""States of a call that is still to be told; `told` and `ignored` are final."""
+"""States of a call that is still to be told."""
+CLOSED = ("told", "ignored")
+"""Final states."""
 
 _c = schema.calls.c
 

@@ -124,7 +124,15 @@ def _code(error: BaseException | None) -> int:
 def _set_up(connection: Any, record: Any) -> None:
     # Python's own BEGIN comes late and is deferred; `_begin` says when a transaction starts.
     connection.isolation_level = None
-    for setting in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
+    settings = (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "secure_delete=ON",
+        # Bytes: what a great transaction made longer is cut to when the log is begun anew.
+        "journal_size_limit=16777216",
+    )
+    for setting in settings:
         connection.execute(f"PRAGMA {setting}").close()
 
 

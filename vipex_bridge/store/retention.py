@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, CursorResult, Select, Table, delete, exists, or_, select
+from sqlalchemy import Connection, CursorResult, Select, Table, delete, exists, select
 
 from vipex_bridge.store import schema
-from vipex_bridge.store.calls import OPEN
+from vipex_bridge.store.calls import CLOSED
 from vipex_bridge.store.outbox import FINISHED
 
-CHUNK = 200
+CHUNK = 100
 """Rows of each kind that one transaction forgets."""
+PAUSE_S = 0.01
+"""Between two of them: in it those who waited get their turn."""
 
 _c = schema.calls.c
 _d = schema.deliveries.c
@@ -23,7 +25,8 @@ def forget_some(connection: Connection, before: float) -> int:
     """
     old = select(_d.id).where(_d.status.in_(FINISHED), _d.finished_at < before).limit(CHUNK)
     unused = ~exists().where(_d.call_id == _c.id)
-    closed = _c.state.not_in(OPEN) & (_c.told_at < before)
+    # Each by the index over states: to look through all calls takes longer than to forget some.
+    closed = _c.state.in_(CLOSED) & (_c.told_at < before)
     # An id that a lookup took for a call of which nothing else was ever heard.
     empty = (
         (_c.state == "live")
@@ -32,9 +35,9 @@ def forget_some(connection: Connection, before: float) -> int:
         & ~exists().where(schema.cdr_rows.c.call_id == _c.id)
     )
     gone = _delete(connection, schema.deliveries, old)
-    return gone + _delete(
-        connection, schema.calls, select(_c.id).where(or_(closed, empty), unused).limit(CHUNK)
-    )
+    for which in (closed, empty):
+        gone += _delete(connection, schema.calls, select(_c.id).where(which, unused).limit(CHUNK))
+    return gone
 
 
 def _delete(connection: Connection, table: Table, which: Select[tuple[int]]) -> int:

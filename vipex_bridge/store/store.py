@@ -206,6 +206,7 @@ class Store:
             if not gone:
                 return total
             total += gone
+            time.sleep(retention.PAUSE_S)
 
     def drop_payloads(self, older_than_s: float, now: float | None = None) -> int:
         """Drop the data of what was finished longer ago than that, also from the files; gives how many."""
