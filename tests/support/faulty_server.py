@@ -194,9 +194,7 @@ class FaultyServer:
         watch = select.poll()
         watch.register(sock, select.POLLIN)
         while b"\r\n\r\n" not in data:
-            ready = watch.poll(50) or (
-                isinstance(sock, ssl.SSLSocket) and sock.pending()
-            )
+            ready = watch.poll(50) or (isinstance(sock, ssl.SSLSocket) and sock.pending())
             if self.closed.is_set():
                 return None
             if ready:

@@ -1,0 +1,46 @@
+"""AMI: whatever bytes come, however they are cut, the framer, the translation and the tracker live on."""
+
+from __future__ import annotations
+
+import json
+
+from vipex_bridge.ami.framing import Framer, Message
+from vipex_bridge.ami.translate import translate
+from vipex_bridge.calls.numbering import Numbering
+from vipex_bridge.calls.record import CallRecord
+from vipex_bridge.calls.tracker import Tracker
+from vipex_bridge.calls.tree import build
+from vipex_bridge.errors import AmiError
+
+MAX_MESSAGE_CHARS = 2_000
+ARRIVAL = 1_795_409_430.0
+
+
+def one_input(data: bytes) -> None:
+    """Only our own error comes out; cutting changes nothing; no message is over the limit."""
+    step = 1 + data[0] % 97 if data else 1
+    stream = data[1:].replace(b"|", b"\r\n")
+    whole, cut = _framed([stream]), _framed([stream[at : at + step] for at in range(0, len(stream), step)])
+    if len(stream) < MAX_MESSAGE_CHARS:
+        assert whole == cut
+    numbering = Numbering(("PJSIP/trunk*",), "")
+    tracker = Tracker(numbering)
+    for message in cut:
+        said = sum(len(name) + len(value) for name in message for value in message.get_all(name))
+        assert said <= MAX_MESSAGE_CHARS
+        try:
+            event = translate(message, ARRIVAL)
+        except AmiError:
+            continue
+        if event is not None:
+            tracker.feed(event)
+    for record in tracker.calls():
+        again = CallRecord.from_dict(json.loads(json.dumps(record.to_dict())))
+        assert again.to_dict() == record.to_dict()
+        if record.is_over():
+            build(record, numbering, lambda *_: None)
+
+
+def _framed(pieces: list[bytes]) -> list[Message]:
+    framer = Framer(max_chars=MAX_MESSAGE_CHARS)
+    return [message for piece in pieces for message in framer.feed(piece)]
