@@ -190,10 +190,11 @@ class FaultyServer:
 
     def _read(self, sock: socket.socket, number: int) -> Received | None:
         data = b""
+        # poll(2), for a test may have thousands of files open.
+        watch = select.poll()
+        watch.register(sock, select.POLLIN)
         while b"\r\n\r\n" not in data:
-            ready = select.select([sock], [], [], 0.05)[0] or (
-                isinstance(sock, ssl.SSLSocket) and sock.pending()
-            )
+            ready = watch.poll(50) or (isinstance(sock, ssl.SSLSocket) and sock.pending())
             if self.closed.is_set():
                 return None
             if ready:

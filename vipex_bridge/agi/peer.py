@@ -10,6 +10,9 @@ from collections.abc import AsyncIterator
 from vipex_bridge.agi.conversation import Conversation, Environment, HungUp, Reply
 from vipex_bridge.errors import AgiError
 
+MAX_UNASKED_BYTES = 256 * 1024
+"""More than any environment or reply, with what may stand around it: who says more is no Asterisk."""
+
 
 class Peer:
     """Asterisk, or a script in its `agi-bin`, at the other end of a connection.
@@ -25,6 +28,7 @@ class Peer:
         self._environment: Environment | None = None
         self._replies: deque[Reply] = deque()
         self._silent = True
+        self._heard_bytes = 0
         self.closed = False
         """The peer has closed the connection."""
         self.hung_up = False
@@ -45,6 +49,7 @@ class Peer:
         """Sends one command line and gives its reply. Raises AgiError when none comes."""
         # What came unasked (the rest of an odd value) is not this command's reply.
         self._replies.clear()
+        self._heard_bytes = 0
         async with self._in_time("reply"):
             try:
                 self._writer.write(command)
@@ -78,6 +83,9 @@ class Peer:
             data = b""
         self.closed = not data
         self._silent = self._silent and not data
+        self._heard_bytes += len(data)
+        if self._heard_bytes > MAX_UNASKED_BYTES:
+            raise AgiError(f"more than {MAX_UNASKED_BYTES} bytes to one command: the peer is no Asterisk")
         for what in self._conversation.feed(data):
             match what:
                 case Reply():

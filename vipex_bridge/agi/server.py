@@ -11,6 +11,7 @@ import structlog
 
 from vipex_bridge.agi.call import Handler
 from vipex_bridge.agi.dialogue import Dialogue
+from vipex_bridge.agi.guests import Sparing, Waiting, may_connect
 from vipex_bridge.agi.peer import Peer
 from vipex_bridge.config.settings import Agi
 from vipex_bridge.errors import AgiError
@@ -39,6 +40,8 @@ class AgiServer:
         self._servers: list[asyncio.Server] = []
         self._connections: set[asyncio.Task[None]] = set()
         self._dialogues: set[Dialogue] = set()
+        self._waiting = Waiting()
+        self._sparing = Sparing()
 
     @property
     def port(self) -> int:
@@ -93,11 +96,18 @@ class AgiServer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = asyncio.current_task()
         assert connection is not None  # noqa: S101 -- always so in a coroutine that a server runs
+        address = _address(writer)
+        if address is not None and not may_connect(address, self._agi.allow):
+            self._drop(writer, address, "agi.peer_refused", "not within asterisk.agi.allow")
+            return
         self._connections.add(connection)
         peer = Peer(reader, writer, self._patience_s)
+        too_many = "too many connections that say nothing: see who opens them, and asterisk.agi.allow"
+        self._waiting.begins(connection, lambda: self._drop(writer, address, "agi.peer_dropped", too_many))
         try:
             if (environment := await peer.environment()) is None:
                 return
+            self._waiting.ends(connection)
             dialogue = Dialogue(peer, environment, self._handler)
             self._dialogues.add(dialogue)
             try:
@@ -108,12 +118,33 @@ class AgiServer:
             # From close() alone; asyncio 3.11 logs a handler that ends as cancelled as an error.
             _log.info("agi.peer_dropped", reason="the bridge stops")
         except AgiError as error:
-            _log.warning("agi.peer_dropped", reason=str(error))
+            self._tell(address, "agi.peer_dropped", str(error))
         except Exception:  # noqa: BLE001 -- the top of a task: no connection may end another
             _log.exception("agi.connection_failed")
         finally:
+            self._waiting.ends(connection)
             await peer.close()
             self._connections.discard(connection)
+
+    def _drop(self, writer: asyncio.StreamWriter, address: str | None, event: str, reason: str) -> None:
+        self._tell(address, event, reason)
+        writer.transport.abort()
+
+    def _tell(self, address: str | None, event: str, reason: str) -> None:
+        """One line a minute of each address: a flood of connections must be none of log lines."""
+        untold = self._sparing.untold(f"{event} {address}")
+        if untold is not None:
+            _log.warning(event, peer=address or "a program on the Unix socket", reason=reason, untold=untold)
+
+
+def _address(writer: asyncio.StreamWriter) -> str | None:
+    """The peer's IP address; None on the Unix socket, whose file mode says who may connect."""
+    peer = writer.get_extra_info("peername")
+    if isinstance(peer, tuple):
+        return str(peer[0])
+    # A TCP peer that is gone already has no address any more: it is nobody whom we let in.
+    family = writer.get_extra_info("socket").family
+    return None if family is socket.AF_UNIX else ""
 
 
 def _bound_socket(path: Path) -> socket.socket:

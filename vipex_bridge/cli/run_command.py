@@ -18,6 +18,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Runs until SIGTERM; SIGHUP reloads."""
     import structlog
 
+    from vipex_bridge.bridge import limits
     from vipex_bridge.cli import logs
     from vipex_bridge.daemon import Daemon
 
@@ -31,6 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
             log.warning("configuration.readable_by_all", file=str(file.file), what=file.what)
         return settings
 
+    limits.raise_open_files()
     settings = read()
     for note in not_used_yet(settings):
         log.warning("configuration.not_used_yet", what=note)

@@ -71,7 +71,7 @@ def _agi(agi: schema.Agi | None) -> settings.Agi:
     if agi is None:
         return settings.Agi(None, 0, None)
     host, port = agi.listen or (None, 0)
-    return settings.Agi(host, port, agi.socket)
+    return settings.Agi(host, port, agi.socket, agi.allow)
 
 
 def _cdr(cdr: schema.Cdr | None) -> settings.Cdr | None:

@@ -6,6 +6,7 @@ The clients' keys are in `client_schema`; every check of a single value is in `v
 from __future__ import annotations
 
 import re
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -23,7 +24,7 @@ from pydantic import (
 )
 
 from vipex_bridge.config import presets, tables, values
-from vipex_bridge.config.settings import Secret, User
+from vipex_bridge.config.settings import LOOPBACK, Secret, User
 
 SOURCE_SCHEMES = ("sqlite", "mysql", "mariadb", "postgresql", "csv")
 
@@ -47,6 +48,7 @@ Seconds = Annotated[float, PlainValidator(values.duration)]
 SomeSeconds = Annotated[float, PlainValidator(values.positive_duration)]
 Size = Annotated[int, PlainValidator(values.size)]
 Listen = Annotated[tuple[str, int], PlainValidator(values.listen)]
+Network = Annotated[IPv4Network | IPv6Network, PlainValidator(values.network)]
 Url = Annotated[str, PlainValidator(values.url)]
 ClientUrl = Annotated[str, PlainValidator(values.client_url)]
 FilePath = Annotated[Path, PlainValidator(values.path)]
@@ -86,6 +88,16 @@ class Ami(Section):
 class Agi(Section):
     listen: Listen | None = ("127.0.0.1", 4573)
     socket: SocketPath | None = Path("/run/vipex-bridge/agi.sock")
+    allow: Annotated[tuple[Network, ...], BeforeValidator(one_or_list)] = LOOPBACK
+
+    @field_validator("allow")
+    @classmethod
+    def _somebody(
+        cls, networks: tuple[IPv4Network | IPv6Network, ...]
+    ) -> tuple[IPv4Network | IPv6Network, ...]:
+        if not networks:
+            raise ValueError("is empty, so nobody could connect: write `listen: null` for no port at all")
+        return networks
 
 
 class Cdr(Section):

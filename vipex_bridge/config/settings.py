@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -46,12 +47,17 @@ class Ami:
     tls: bool = False
 
 
+LOOPBACK = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
+
+
 @dataclass(frozen=True, slots=True)
 class Agi:
     listen_host: str | None
     """None: no TCP port."""
     listen_port: int
     socket: Path | None
+    allow: tuple[IPv4Network | IPv6Network, ...] = LOOPBACK
+    """Who may connect to the TCP port."""
 
 
 @dataclass(frozen=True, slots=True)

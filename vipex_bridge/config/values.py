@@ -11,6 +11,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
@@ -223,6 +224,15 @@ def listen(value: object) -> tuple[str, int]:
     if match is None or int(match[2]) > 65535:
         raise ValueError(f"{_quoted(value)} is no HOST:PORT, such as 127.0.0.1:4573")
     return match[1].strip("[]"), int(match[2])
+
+
+def network(value: object) -> IPv4Network | IPv6Network:
+    """A network such as 10.1.0.0/16, or the one address 10.1.2.3."""
+    written = line(value)
+    try:
+        return ip_network(written, strict=False)
+    except ValueError:
+        raise ValueError(f"{_quoted(value)} is no network: write 10.1.0.0/16, or one address") from None
 
 
 def url(value: object) -> str:

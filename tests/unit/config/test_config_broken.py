@@ -135,6 +135,21 @@ SECTIONS = [
         ],
     ),
     (
+        "asterisk:\n  agi:\n    allow: [10.1.0.0/33, pbx2, 7, '']\n",
+        [
+            'c.yaml:3: asterisk.agi.allow[0]: "10.1.0.0/33" is no network: write 10.1.0.0/16, or one address',
+            'c.yaml:3: asterisk.agi.allow[1]: "pbx2" is no network: write 10.1.0.0/16, or one address',
+            "c.yaml:3: asterisk.agi.allow[2]: 7 is no network: write 10.1.0.0/16, or one address",
+            "c.yaml:3: asterisk.agi.allow[3]: is empty",
+        ],
+    ),
+    (
+        "asterisk:\n  agi:\n    allow: []\n",
+        [
+            "c.yaml:3: asterisk.agi.allow: is empty, so nobody could connect: write `listen: null` for no port at all"
+        ],
+    ),
+    (
         "asterisk:\n  cdr: {source: 'oracle://x', preset: sqlite_custom, poll: 0, settle: -1s}\n",
         [
             "c.yaml:2: asterisk.cdr.source: must begin with sqlite, mysql, mariadb, postgresql or csv",
