@@ -23,6 +23,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -31,6 +32,7 @@ from vipex_bridge.config.load import load_text
 from vipex_bridge.config.settings import Settings
 from vipex_bridge.deliver.http import Transport
 from vipex_bridge.deliver.worker import Deliveries
+from vipex_bridge.recordings import opened
 from vipex_bridge.render.request import Request
 from vipex_bridge.store.outbox import NewDelivery
 from vipex_bridge.store.store import Store
@@ -120,7 +122,7 @@ def _run(fault: str | None, seconds: float, rate: float) -> Figures:
 @contextmanager
 def _working(store: Store, settings: Settings) -> Iterator[Deliveries]:
     transport = Transport()
-    deliveries = Deliveries(store, settings, transport, find_recording=lambda name: None)
+    deliveries = Deliveries(store, settings, transport, open_recording=partial(opened, None))
     deliveries.start()
     try:
         yield deliveries

@@ -7,7 +7,7 @@ import os
 import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from io import FileIO
 
 import structlog
 
@@ -57,7 +57,7 @@ class Daemon:
         self._tracker = Tracker(numbering)
         self._telling = Telling(settings)
         self._deliveries = Deliveries(
-            self._store, settings, self._transport, find_recording=self._find_recording
+            self._store, settings, self._transport, open_recording=self._open_recording
         )
         self._session: Session | None = None
         self._poller = self._open_poller()
@@ -206,9 +206,8 @@ class Daemon:
             return ChannelEvents(None)
         return ChannelEvents(CelSource(cel, self._settings.timezone), cel.poll_s)
 
-    def _find_recording(self, name: str) -> Path | None:
-        options = self._settings.recordings
-        return recordings.find(options.root, name) if options is not None else None
+    def _open_recording(self, name: str) -> FileIO:
+        return recordings.opened(self._settings.recordings, name)
 
 
 async def _cancelled(tasks: list[asyncio.Task[None]]) -> None:

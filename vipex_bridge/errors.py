@@ -8,6 +8,7 @@ BridgeError
 ├── SourceError          the CDR source cannot be read, or lacks what it must have
 ├── AmiError             the Asterisk Manager Interface refused or broke off
 ├── AgiError             an AGI peer broke the protocol, or hung up
+├── RecordingError       a recording is not there, or may not be sent
 └── ExchangeError        an HTTP exchange gave no complete answer
     ├── Unreachable      no connection: name, route, refusal, TLS
     ├── TimedOut         the whole exchange did not end before its deadline
@@ -66,6 +67,10 @@ class AmiError(BridgeError):
 
 class AgiError(BridgeError):
     """An AGI peer broke the protocol or went away."""
+
+
+class RecordingError(BridgeError):
+    """A recording is not there, cannot be read, or may not be sent; the message says why."""
 
 
 class ExchangeError(BridgeError):

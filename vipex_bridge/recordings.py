@@ -2,7 +2,8 @@
 
 Asterisk may see the files under another path (another mount, a chroot), so a name is looked for below
 our own root by its end. A name comes from a channel variable or a CDR column, which a dialplan may fill
-with what a caller sent: nothing outside the root is ever given.
+with what a caller sent: nothing outside the root is ever given. What a path leads to may be replaced at
+any time, so a file is judged again when it is open, and that open file is the one that is read.
 """
 
 from __future__ import annotations
@@ -11,7 +12,14 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
+
+from vipex_bridge.config.settings import Recordings
+from vipex_bridge.errors import RecordingError
+
+_HOW = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+"""A link put in the recording's place is not followed, and no pipe or device there holds us up."""
 
 QUIET_S = 1.0
 """How long a file keeps its size before it counts as complete."""
@@ -42,7 +50,8 @@ def find(root: Path, name: str) -> Path | None:
             real = candidate.resolve(strict=True)
             if real.is_relative_to(inside) and stat.S_ISREG(real.stat().st_mode):
                 return real
-        except (OSError, RuntimeError):  # not there, no permission, a loop of links
+        # Not there, no permission, a loop of links, half a surrogate pair.
+        except (OSError, RuntimeError, ValueError):
             continue
     return None
 
@@ -72,22 +81,64 @@ def earlier_of(state: FileState, earlier: FileState | None) -> FileState:
     return earlier if unchanged and earlier is not None else state
 
 
-def trouble(root: Path, name: str, max_size_bytes: int) -> str | None:
-    """Why the recording cannot be sent, with what to do about it; None when it can."""
-    path = find(root, name)
+def opened(options: Recordings | None, name: str) -> FileIO:
+    """The recording that Asterisk calls `name`, open for reading.
+
+    Raises RecordingError, with what to do about it, when there is none or when it may not be sent.
+    """
+    if options is None:
+        raise RecordingError("recordings are not configured (asterisk.recordings)")
+    path = find(options.root, name)
     if path is None:
-        return f"there is no such file below {root}: see asterisk.recordings.root, and who may read it"
+        raise RecordingError(
+            f"there is no such file below {options.root}: see asterisk.recordings.root, and who may read it"
+        )
+    return opened_at(options, path)
+
+
+def opened_at(options: Recordings, path: Path) -> FileIO:
+    """What `find` found at `path`, open for reading, if it still is a recording that may be sent.
+
+    Raises RecordingError as `opened`.
+    """
     try:
-        size = path.stat().st_size
+        file = FileIO(path, opener=lambda name, _: os.open(name, _HOW))
     except OSError as error:
-        return f"it cannot be read ({error.strerror}): let the bridge's user read it"
-    if not os.access(path, os.R_OK):
-        return "it cannot be read: let the bridge's user read it"
-    if size == 0:
-        return "it is empty: Asterisk recorded no sound, or has not written it yet"
-    if size > max_size_bytes:
-        return f"it has {size} bytes, more than asterisk.recordings.max_size ({max_size_bytes})"
+        raise RecordingError(f"it cannot be read ({error.strerror}): let the bridge's user read it") from None
+    try:
+        _check(file.fileno(), options)
+    except OSError as error:
+        file.close()
+        raise RecordingError(f"it cannot be examined ({error.strerror}): see {options.root}") from None
+    except RecordingError:
+        file.close()
+        raise
+    return file
+
+
+def trouble(options: Recordings | None, name: str) -> str | None:
+    """Why the recording cannot be sent, with what to do about it; None when it can."""
+    try:
+        opened(options, name).close()
+    except RecordingError as error:
+        return str(error)
     return None
+
+
+def _check(descriptor: int, options: Recordings) -> None:
+    about = os.fstat(descriptor)
+    # proc(5): where the open file really lies, whatever the path led to meanwhile.
+    real = Path(f"/proc/self/fd/{descriptor}").readlink()
+    if not real.is_relative_to(options.root.resolve(strict=True)):
+        raise RecordingError(f"it lies outside {options.root}: it, or a folder above it, was replaced")
+    if not stat.S_ISREG(about.st_mode):
+        raise RecordingError("it is no regular file, and only those are sent")
+    if about.st_size == 0:
+        raise RecordingError("it is empty: Asterisk recorded no sound, or has not written it yet")
+    if about.st_size > options.max_size_bytes:
+        raise RecordingError(
+            f"it has {about.st_size} bytes, more than asterisk.recordings.max_size ({options.max_size_bytes})"
+        )
 
 
 def _candidates(root: Path, name: Path) -> Iterator[Path]:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from io import FileIO
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from structlog.testing import capture_logs
 
 from vipex_bridge.config.settings import ApiKey, BasicAuth, Client, Secret
 from vipex_bridge.deliver.http import Transport
+from vipex_bridge.recordings import opened
 from vipex_bridge.render.request import Request, Slot
 from vipex_bridge.store.outbox import NewDelivery
 
@@ -176,13 +178,12 @@ def test_a_fault_of_ours_is_one_failed_try_and_no_lost_delivery(
 ) -> None:
     token = "vipex" + "2" * 32
 
-    class Broken(dict[str, Path]):
-        def get(self, key: str, default: object = None) -> Path:
-            if not bridge.tried:
-                raise ZeroDivisionError
-            return Path("/nowhere")
+    def broken_once(name: str) -> FileIO:
+        if not bridge.tried:
+            raise ZeroDivisionError
+        return opened(None, name)
 
-    bridge.recordings = Broken()
+    bridge.open_recording = broken_once
     slot = Slot(token, "recording", "json", True, "in-1.wav")
     request = Request("POST", faulty_server.url, (), token, (slot,))
     [delivery_id] = queued(bridge.store, NewDelivery("billing", "call_end", 1, "call_end", NOW, request))

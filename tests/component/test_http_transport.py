@@ -80,7 +80,7 @@ def test_a_recording_goes_out_with_its_length_and_not_chunked(
 ) -> None:
     sound = bytes(range(256)) * 1001
     (tmp_path / "a.wav").write_bytes(sound)
-    file = Base64File(tmp_path / "a.wav", bytes, grows=False)
+    file = Base64File((tmp_path / "a.wav").open("rb", buffering=0), bytes, grows=False)
     sent(
         transport,
         Outgoing("POST", faulty_server.url, (), Composed([b'{"f": "', file, b'"}'])),
@@ -98,7 +98,7 @@ def test_a_recording_that_shrinks_while_it_is_sent_fails_the_exchange(
 ) -> None:
     path = tmp_path / "a.wav"
     path.write_bytes(bytes(500_000))
-    body = Composed([Base64File(path, bytes, grows=False)])
+    body = Composed([Base64File(path.open("rb", buffering=0), bytes, grows=False)])
     path.write_bytes(bytes(1000))
     with pytest.raises(ExchangeError, match="became shorter"):
         sent(transport, Outgoing("POST", faulty_server.url, (), body))

@@ -14,6 +14,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from vipex_bridge.config.load import load_text
 from vipex_bridge.deliver.http import Transport
 from vipex_bridge.deliver.worker import Deliveries
 from vipex_bridge.receive.server import Receiver
+from vipex_bridge.recordings import opened
 from vipex_bridge.store.store import Store
 
 CASE = "e2_blind_code"
@@ -85,7 +87,7 @@ class Rooms:
             self.store,
             settings,
             self.transport,
-            find_recording=lambda name: None,
+            open_recording=partial(opened, None),
             clock=self.clock,
             uptime=self.clock,
         )

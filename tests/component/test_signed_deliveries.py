@@ -6,6 +6,7 @@ import base64
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,10 @@ from looking_up import client as lookup_client
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from stored import NOW, new, open_in, queued
 
-from vipex_bridge.config.settings import Client, Secret
+from vipex_bridge.config.settings import Client, Recordings, Secret
 from vipex_bridge.deliver.http import Transport
 from vipex_bridge.lookup.exchange import Lookups
+from vipex_bridge.recordings import opened
 from vipex_bridge.render.request import Request, Slot
 from vipex_bridge.store.outbox import NewDelivery
 
@@ -30,7 +32,7 @@ TOKEN = "vipex" + "0" * 32
 @pytest.fixture
 def bridge(tmp_path: Path, transport: Transport) -> Iterator[Bridge]:
     with open_in(tmp_path) as store:
-        yield Bridge(store, transport, recordings={"a.wav": tmp_path / "a.wav"})
+        yield Bridge(store, transport, open_recording=partial(opened, Recordings(tmp_path)))
 
 
 def signing(*secrets: str, **options: object) -> Client:

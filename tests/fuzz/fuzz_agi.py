@@ -21,7 +21,7 @@ from vipex_bridge.errors import AgiError
 
 sys.path.append(str(Path(__file__).parents[2] / "agi"))
 
-import vipex_agi  # noqa: E402 -- it stands where Asterisk finds it
+import vipex_agi
 
 Said = list[Environment | Reply | HungUp]
 

@@ -1,4 +1,4 @@
-"""CDR records: whatever a source holds in its columns is a row that can be told, or is left out with a reason."""
+"""CDR records: whatever a source holds is a row that can be told, or is left out with a reason."""
 
 from __future__ import annotations
 

@@ -51,8 +51,8 @@ LEFT_OUT = {
 
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _STAGE = Path("/mnt")
-PRIVATE = ("/tmp", "/var/tmp")  # noqa: S108 -- the service gets its own
-SHARED_MEMORY = "/dev/shm"  # noqa: S108 -- the same
+PRIVATE = ("/tmp", "/var/tmp")
+SHARED_MEMORY = "/dev/shm"
 
 
 def read_unit(path: Path) -> Unit:
@@ -80,11 +80,11 @@ def main() -> None:
         _settle(unit, arguments.state, arguments.runtime, numbers, arguments.keep)
         again = [sys.executable, str(Path(__file__).resolve()), *sys.argv[1:]]
         again.insert(2, "--last")
-        os.execvp("prlimit", [*_limits(unit), *_identity(unit, numbers), *again])  # noqa: S606 -- our own words
+        os.execvp("prlimit", [*_limits(unit), *_identity(unit, numbers), *again])
     os.umask(int(unit["UMask"][-1], 8))
     for make in _filters(unit):
         make().load()
-    os.execvp(arguments.program[0], arguments.program)  # noqa: S606 -- the test says what
+    os.execvp(arguments.program[0], arguments.program)
 
 
 def _identity(unit: Unit, numbers: Mapping[str, int]) -> list[str]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from io import FileIO
 from zoneinfo import ZoneInfo
 
 from faulty_server import Received
@@ -16,6 +16,7 @@ from stored import found
 from vipex_bridge.config.settings import Agi, Client, Numbers, Secret, Settings
 from vipex_bridge.deliver.http import Transport
 from vipex_bridge.deliver.worker import Deliveries
+from vipex_bridge.recordings import opened
 from vipex_bridge.store.outbox import Delivery, NewAttempt
 from vipex_bridge.store.store import Store
 
@@ -44,13 +45,17 @@ def settings_of(*clients: Client) -> Settings:
     )
 
 
+def no_recordings(name: str) -> FileIO:
+    return opened(None, name)
+
+
 @dataclass
 class Bridge:
     """A store with workers over it, and the means to wait for what they do."""
 
     store: Store
     transport: Transport
-    recordings: Mapping[str, Path] = field(default_factory=dict)
+    open_recording: Callable[[str], FileIO] = no_recordings
     tried: list[tuple[int, str]] = field(default_factory=list)
     clock: Callable[[], float] = time.time
     uptime: Callable[[], float] | None = None
@@ -63,7 +68,7 @@ class Bridge:
             self.store,
             settings_of(*clients),
             self.transport,
-            find_recording=self.recordings.get,
+            open_recording=self.open_recording,
             clock=self.clock,
             uptime=self.uptime or self.clock,
             random=lambda: 0.0,

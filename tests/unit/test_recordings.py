@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vipex_bridge import recordings
+from vipex_bridge.config.settings import Recordings
+from vipex_bridge.errors import RecordingError
 from vipex_bridge.recordings import FileState, earlier_of, find, settled
 
 
@@ -93,13 +95,58 @@ def test_a_root_that_is_a_link_or_is_not_there(root: Path, tmp_path: Path) -> No
     assert find(tmp_path / "nothing", "plain.wav") is None
 
 
-@given(name=st.text(max_size=40) | st.from_regex(r"(/?(\.\.|\.|secret\.wav|monitor|folder|a)){1,6}"))
-def test_no_name_leads_out_of_the_root(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
-    base = tmp_path_factory.getbasetemp() / "names"
-    inside = base / "monitor"
-    inside.mkdir(parents=True, exist_ok=True)
+SOUNDS = frozenset({b"RIFF plain", b"RIFF of the day"})
+PARTS = (
+    "", ".", "..", "...", "~", "monitor", "plain.wav", "day", "out-1.wav", "secret.wav", "link.wav", "up",
+    "etc", "pipe.wav", "loop", "inner", "empty.wav", "plain.wav\0", "plain.wav\n", "\ud800",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Recordings:
+    """A folder with two recordings and every way out of it that a file system has."""
+    base = tmp_path_factory.mktemp("tree")
+    folder = base / "monitor"
+    (folder / "day").mkdir(parents=True)
+    (folder / "plain.wav").write_bytes(b"RIFF plain")
+    (folder / "day" / "out-1.wav").write_bytes(b"RIFF of the day")
     (base / "secret.wav").write_bytes(b"secret")
-    assert find(inside, name) is None
+    (folder / "link.wav").symlink_to("../secret.wav")
+    (folder / "up").symlink_to("..")
+    (folder / "etc").symlink_to("/etc")
+    (folder / "loop").symlink_to("loop")
+    (folder / "inner").symlink_to("day")
+    (folder / "empty.wav").touch()
+    os.mkfifo(folder / "pipe.wav")
+    return Recordings(folder)
+
+
+@given(
+    parts=st.lists(st.sampled_from(PARTS) | st.text(st.characters(), max_size=8), max_size=8),
+    below=st.sampled_from(["", "/", "/var/spool/asterisk/monitor/", "root", "base"]),
+)
+def test_whatever_the_name_only_recordings_inside_the_root_are_opened(
+    tree: Recordings, parts: list[str], below: str
+) -> None:
+    start = {"root": f"{tree.root}/", "base": f"{tree.root.parent}/"}.get(below, below)
+    name = start + "/".join(parts)
+    try:
+        with recordings.opened(tree, name) as file:
+            assert file.read() in SOUNDS
+    except RecordingError as error:
+        assert str(error).isprintable()
+        assert recordings.trouble(tree, name) == str(error)
+    else:
+        assert Path(name).name in ("plain.wav", "out-1.wav")
+
+
+@given(tail=st.sampled_from(["plain.wav", "day/out-1.wav", "inner/out-1.wav"]), data=st.data())
+def test_a_recording_is_opened_wherever_asterisk_sees_it(
+    tree: Recordings, tail: str, data: st.DataObject
+) -> None:
+    above = data.draw(st.lists(st.from_regex(r"[a-z]{1,8}", fullmatch=True), max_size=4))
+    with recordings.opened(tree, "/".join(["", *above, tail])) as file:
+        assert file.read() in SOUNDS
 
 
 def test_a_file_has_settled_when_it_kept_its_size_for_a_second() -> None:
@@ -137,8 +184,20 @@ def test_a_look_tells_the_size_at_its_time(root: Path) -> None:
 
 def test_what_cannot_be_sent_is_told_with_a_reason(root: Path) -> None:
     (root / "empty.wav").touch()
-    assert recordings.trouble(root, "plain.wav", 100) is None
-    assert "no such file" in (recordings.trouble(root, "missing.wav", 100) or "")
-    assert "empty" in (recordings.trouble(root, "empty.wav", 100) or "")
-    assert "max_size (103)" in (recordings.trouble(root, "2019/12/03/out-1.wav", 103) or "")
-    assert recordings.trouble(root, "2019/12/03/out-1.wav", 104) is None
+
+    def trouble(name: str, max_size_bytes: int = 100) -> str:
+        return recordings.trouble(Recordings(root, max_size_bytes=max_size_bytes), name) or ""
+
+    assert trouble("plain.wav") == ""
+    assert "no such file" in trouble("missing.wav")
+    assert "empty" in trouble("empty.wav")
+    assert "max_size (103)" in trouble("2019/12/03/out-1.wav", 103)
+    assert trouble("2019/12/03/out-1.wav", 104) == ""
+    assert "asterisk.recordings" in (recordings.trouble(None, "plain.wav") or "")
+
+
+def test_a_device_is_no_recording() -> None:
+    devices = Recordings(Path("/dev"))
+    assert find(devices.root, "zero") is None
+    with pytest.raises(RecordingError, match="no regular file"):
+        recordings.opened_at(devices, Path("/dev/zero"))

@@ -19,10 +19,8 @@ log = structlog.get_logger()
 def without_unreadable(call_id: int, document: CallDocument, options: Recordings | None) -> CallDocument:
     """The call with its recording fields null where the file cannot be had, which is logged."""
     for path in recordings_of(document):
-        reason = "recordings are not configured (asterisk.recordings)"
-        if options is not None:
-            reason = recordings.trouble(options.root, path, options.max_size_bytes) or ""
-        if reason:
+        reason = recordings.trouble(options, path)
+        if reason is not None:
             log.warning("recording.left_out", call=call_id, recording=path, reason=reason)
             document = without_recording(document, path)
     return document

@@ -61,11 +61,10 @@ def _look_up(client: Client, request: Request, transport: Transport) -> int:
 
 
 def _send(settings: Settings, client: Client, request: Request, transport: Transport) -> int:
-    root = settings.recordings.root if settings.recordings is not None else None
     outgoing = fill(
         request,
         client,
-        lambda name: recordings.find(root, name) if root is not None else None,
+        lambda name: recordings.opened(settings.recordings, name),
         idempotency_key=None,
     )
     outgoing = sign(outgoing, client.signing_secrets, uuid.uuid4().hex, time.time())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from io import FileIO
 
 import structlog
 
@@ -43,13 +43,13 @@ class Trying:
     def __init__(
         self,
         transport: Transport,
-        find_recording: Callable[[str], Path | None],
+        open_recording: Callable[[str], FileIO],
         clock: Callable[[], float],
         uptime: Callable[[], float],
         random: Callable[[], float],
     ) -> None:
         self._transport = transport
-        self._find_recording = find_recording
+        self._open_recording = open_recording
         self._clock = clock
         self._uptime = uptime
         self._random = random
@@ -113,7 +113,7 @@ class Trying:
         outgoing = fill(
             delivery.request,
             client,
-            self._find_recording,
+            self._open_recording,
             idempotency_key=delivery.idempotency_key,
             on_missing=left_out,
         )

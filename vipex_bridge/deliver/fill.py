@@ -10,7 +10,8 @@ import base64
 import json
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path, PurePosixPath
+from io import FileIO
+from pathlib import PurePosixPath
 from urllib.parse import quote_plus
 
 from vipex_bridge import __version__
@@ -19,7 +20,7 @@ from vipex_bridge.deliver.http import Outgoing
 from vipex_bridge.deliver.masking import MASK, shown_header, shown_url
 from vipex_bridge.deliver.recording import Base64File, Composed
 from vipex_bridge.deliver.signing import masked_values, with_headers
-from vipex_bridge.errors import RenderError
+from vipex_bridge.errors import RecordingError, RenderError
 from vipex_bridge.render.escape import escape, sound
 from vipex_bridge.render.request import Request, Slot, whole_url
 
@@ -30,16 +31,16 @@ _ENCODED = frozenset({"url", "form"})
 def fill(
     request: Request,
     client: Client,
-    find_recording: Callable[[str], Path | None],
+    open_recording: Callable[[str], FileIO],
     *,
     idempotency_key: str | None,
     on_missing: Callable[[str, str], None] = lambda reference, reason: None,
 ) -> Outgoing:
     """Give `request` as it goes out now, with `client`'s present URL, headers and secrets; not yet signed.
 
-    `find_recording` gives the file for a slot's reference, or None. A recording that is not there or
-    cannot be opened goes out as JSON null (a literal) or as nothing, and `on_missing` is told its
-    reference and the reason. Recordings are read from their files while the body is sent: the body is
+    `open_recording` gives the file for a slot's reference, open and judged. A recording for which it raises
+    RecordingError goes out as JSON null (a literal) or as nothing, and `on_missing` is told its reference
+    and the reason. Recordings are read from their files while the body is sent: the body is
     then a reader that whoever takes the Outgoing must close (`Transport.exchange` does).
 
     Raises RenderError when the API key cannot stand in a header, or the request is not this client's.
@@ -64,7 +65,7 @@ def fill(
     try:
         for piece in _split(request.body, slots):
             if isinstance(piece, Slot) and piece.source == "recording":
-                parts += _recording(piece, find_recording, on_missing)
+                parts += _recording(piece, open_recording, on_missing)
             else:
                 text = piece if isinstance(piece, str) else _secret(piece, client)
                 parts.append(sound(text).encode())
@@ -169,21 +170,16 @@ def _literal(json_text: str, slot: Slot) -> str:
 
 
 def _recording(
-    slot: Slot, find_recording: Callable[[str], Path | None], on_missing: Callable[[str, str], None]
+    slot: Slot, open_recording: Callable[[str], FileIO], on_missing: Callable[[str, str], None]
 ) -> list[bytes | Base64File]:
-    encoded = slot.escape in _ENCODED
-    path = find_recording(slot.reference)
-    file, reason = None, "there is no such file"
-    if path is not None:
-        try:
-            file = Base64File(path, _percent_encoded if encoded else bytes, grows=encoded)
-        except OSError as error:
-            reason = error.strerror or str(error)
-    if file is None:
-        on_missing(slot.reference, reason)
+    try:
+        file = open_recording(slot.reference)
+    except RecordingError as error:
+        on_missing(slot.reference, str(error))
         return [_literal("null", slot).encode()] if slot.literal else []
+    encoded = slot.escape in _ENCODED
     quote = _literal('"', slot).encode() if slot.literal else b""
-    return [quote, file, quote]
+    return [quote, Base64File(file, _percent_encoded if encoded else bytes, grows=encoded), quote]
 
 
 def _percent_encoded(data: bytes) -> bytes:

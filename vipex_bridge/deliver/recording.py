@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-import stat
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from io import FileIO
+from pathlib import PurePath
 
 from vipex_bridge.errors import ExchangeError
 
@@ -16,25 +16,20 @@ _PIECE_BYTES = 48 * 1024
 
 
 class Base64File:
-    """The content of one regular file as base64, written by `write` (base64 text -> the body's bytes).
+    """The content of one open file as base64, written by `write` (base64 text -> the body's bytes).
 
-    Its length is that of the opened file at the time it was opened. Every reading must give what the first
-    whole one gave, so that what is sent is what was signed. Raises OSError when it cannot be opened or is no
-    regular file.
+    Its length is that of the file now. Every reading must give what the first whole one gave, so that what
+    is sent is what was signed. The file is closed with this, also when this raises: ExchangeError.
     """
 
-    def __init__(self, path: Path, write: Callable[[bytes], bytes], *, grows: bool) -> None:
+    def __init__(self, file: FileIO, write: Callable[[bytes], bytes], *, grows: bool) -> None:
         """`grows`: `write` gives more bytes than it takes, how many depends on the content."""
-        # A pipe put where a recording belongs must not hold us until somebody writes to it.
-        self._file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0)
+        self._file = file
         self._write = write
-        self._path = path
+        self._name = PurePath(str(file.name)).name
         self._digest: bytes | None = None
         try:
-            about = os.fstat(self._file.fileno())
-            if not stat.S_ISREG(about.st_mode):
-                raise OSError(f"{path} is no regular file")
-            self._size = about.st_size
+            self._size = os.fstat(file.fileno()).st_size
             self._length = sum(map(len, self.pieces())) if grows else (self._size + 2) // 3 * 4
         except BaseException:
             self._file.close()
@@ -55,13 +50,13 @@ class Base64File:
             try:
                 data = os.pread(self._file.fileno(), wanted, at)
             except OSError as error:
-                raise ExchangeError(f"recording {self._path.name} cannot be read: {error.strerror}") from None
+                raise ExchangeError(f"recording {self._name} cannot be read: {error.strerror}") from None
             if len(data) < wanted:
-                raise ExchangeError(f"recording {self._path.name} became shorter while it was sent")
+                raise ExchangeError(f"recording {self._name} became shorter while it was sent")
             at += wanted
             read.update(data)
             if at == self._size and self._digest not in (None, read.digest()):
-                raise ExchangeError(f"recording {self._path.name} was changed while it was sent")
+                raise ExchangeError(f"recording {self._name} was changed while it was sent")
             yield self._write(base64.b64encode(data))
         self._digest = read.digest()
 

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
+from io import FileIO
 from random import random as any_random
 
 import structlog
@@ -83,7 +83,7 @@ class Deliveries:
         settings: Settings,
         transport: Transport,
         *,
-        find_recording: Callable[[str], Path | None],
+        open_recording: Callable[[str], FileIO],
         clock: Callable[[], float] = time.time,
         uptime: Callable[[], float] = clocks.uptime,
         random: Callable[[], float] = any_random,
@@ -91,7 +91,7 @@ class Deliveries:
     ) -> None:
         self._store = store
         self._settings = settings
-        self._trying = Trying(transport, find_recording, clock, uptime, random)
+        self._trying = Trying(transport, open_recording, clock, uptime, random)
         self._clock = clock
         self._uptime = uptime
         self._steps = clocks.Steps()

@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from io import FileIO
 
 import structlog
 
@@ -21,7 +22,7 @@ from vipex_bridge.deliver.fill import fill
 from vipex_bridge.deliver.http import HttpAnswer, Transport
 from vipex_bridge.deliver.masking import hide
 from vipex_bridge.deliver.signing import sign
-from vipex_bridge.errors import BadAnswer, BridgeError, TimedOut
+from vipex_bridge.errors import BadAnswer, BridgeError, RecordingError, TimedOut
 from vipex_bridge.lookup.breaker import CircuitBreaker
 from vipex_bridge.lookup.cache import AnswerCache, key
 from vipex_bridge.lookup.mapping import MAX_BODY_BYTES, map_answer
@@ -169,12 +170,16 @@ def _ask_all(transport: Transport, client: Client, request: Request, ends_at: fl
 
 def _ask_one(transport: Transport, client: Client, request: Request, timeout_s: float) -> _Outcome:
     try:
-        outgoing = fill(request, client, lambda reference: None, idempotency_key=None)
+        outgoing = fill(request, client, _no_recording, idempotency_key=None)
         outgoing = sign(outgoing, client.signing_secrets, uuid.uuid4().hex, time.time())
         answer = transport.exchange(outgoing, tls=client.tls, timeout_s=timeout_s, max_bytes=MAX_BODY_BYTES)
     except BridgeError as error:
         return _Outcome(unasked(client, _status_of(error), str(error)), next_url=True)
     return _judged(client, answer, outgoing.where)
+
+
+def _no_recording(reference: str) -> FileIO:
+    raise RecordingError(f"a lookup sends no recordings: {reference}")
 
 
 def _status_of(error: BridgeError) -> str:

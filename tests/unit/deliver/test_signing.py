@@ -90,7 +90,7 @@ def recording(tmp_path: Path) -> Path:
 
 
 def composed(path: Path) -> Composed:
-    return Composed([b'{"f": "', Base64File(path, bytes, grows=False), b'"}'])
+    return Composed([b'{"f": "', Base64File(path.open("rb", buffering=0), bytes, grows=False), b'"}'])
 
 
 def everything(body: Composed) -> Iterator[bytes]:
