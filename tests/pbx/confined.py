@@ -51,6 +51,8 @@ LEFT_OUT = {
 
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _STAGE = Path("/mnt")
+PRIVATE = ("/tmp", "/var/tmp")
+SHARED_MEMORY = "/dev/shm"
 
 
 def read_unit(path: Path) -> Unit:
@@ -112,7 +114,7 @@ def _settle(unit: Unit, state: Path, runtime: Path, numbers: Mapping[str, int], 
     for hidden in ("/root", "/home", "/run/user", "/usr/lib/modules"):
         if Path(hidden).exists():
             _hide(Path(hidden), kept, "mode=755,size=1m")
-    for private in ("/tmp", "/var/tmp"):
+    for private in PRIVATE:
         _hide(Path(private), kept, "mode=1777")
     _own_devices()
     assert (unit["ProtectProc"], unit["ProcSubset"]) == (["invisible"], ["pid"])
@@ -120,7 +122,7 @@ def _settle(unit: Unit, state: Path, runtime: Path, numbers: Mapping[str, int], 
     assert unit["ProtectSystem"] == ["strict"]
     for writable in (state, runtime):
         _mount("--bind", str(writable), str(writable))
-    free = {str(path.resolve()) for path in (state, runtime)} | {"/tmp", "/var/tmp", "/dev/shm", "/proc"}
+    free = {str(path.resolve()) for path in (state, runtime)} | {*PRIVATE, SHARED_MEMORY, "/proc"}
     for place in _mounted():
         if place not in free:
             _mount("-o", "remount,bind,ro", place)

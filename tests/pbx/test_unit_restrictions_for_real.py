@@ -30,7 +30,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from confined import DEEDS, LEFT_OUT, read_unit
+from confined import DEEDS, LEFT_OUT, PRIVATE, SHARED_MEMORY, read_unit
 from house import House
 from phones import caller, extension
 from played import check_arithmetic, played
@@ -183,7 +183,7 @@ def test_it_sees_nothing_to_write_to_but_its_own(confined: House) -> None:
     writable = {line.split()[4] for line in mounts if "rw" in line.split()[5].split(",")}
     own = {str(confined.bridge.folder / "state"), str(confined.asterisk.agi_socket.parent)}
     assert own <= writable
-    assert writable - own <= {"/tmp", "/var/tmp", "/dev/shm", "/proc"}
+    assert writable - own <= {*PRIVATE, SHARED_MEMORY, "/proc"}
     state = confined.bridge.folder / "state/state.db"
     assert (stat.S_IMODE(state.stat().st_mode), state.stat().st_uid) == (0o600, USER)
 
@@ -191,20 +191,21 @@ def test_it_sees_nothing_to_write_to_but_its_own(confined: House) -> None:
 def test_what_it_must_not_do_is_refused_from_inside(confined: House) -> None:
     asterisk = confined.asterisk
     [recording, *_] = [path for path in asterisk.recordings.rglob("*") if path.is_file()]
+    temporary = Path(PRIVATE[0], "vipex-probe")
     paths = {
         "cdr": asterisk.cdr_database, "recording": recording, "asterisk": asterisk.folder / "etc/x",
         "etc": Path("/etc/x"), "program": CHECKOUT / "vipex_bridge/x",
         "configuration": confined.bridge.config,
         "var": Path("/var/lib/x"), "sys": Path("/sys/kernel/x"), "dev": Path("/dev/x"),
         "state": confined.bridge.folder / "state/probe", "runtime": asterisk.agi_socket.parent / "probe",
-        "temporary": Path("/tmp/vipex-probe"),
+        "temporary": temporary,
     }  # fmt: skip
     words = [*launcher(confined), sys.executable, "-c", PROBE]
     words.append(json.dumps({name: str(path) for name, path in paths.items()}))
     done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
-    assert not Path("/tmp/vipex-probe").exists()
+    assert not temporary.exists(), "its /tmp is its own"
     written = {name for name in paths if said[name] == "done"}
     assert written == {"state", "runtime", "temporary"}
     assert {name: said[name] for name in said if name not in paths} == {
