@@ -39,10 +39,11 @@ class BridgeProcess:
         if "ami:" in self.config.read_text("utf-8"):
             self.wait_for("ami.connected", after=mark)
 
-    def launch(self) -> None:
-        """Starts it, and waits for nothing."""
+    def launch(self, *program: str) -> None:
+        """Starts it, and waits for nothing. `program`: what Python runs instead of `vipex-bridge run`."""
+        command = program or ("-m", "vipex_bridge.cli.main", "run", "--config", str(self.config))
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "vipex_bridge.cli.main", "run", "--config", str(self.config)],
+            [sys.executable, *command],
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
             text=True,
