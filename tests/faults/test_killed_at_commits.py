@@ -17,8 +17,8 @@ from told import CONFIGURATION, NOTICE, check, told, wait_for_all
 DYING = Path(__file__).parents[1] / "support" / "dying_bridge.py"
 EXPECTED = {
     "daemon.__init__", "store.store.retire", "deliver.worker.start", "bridge.live._commit",
-    "bridge.ending._keep_rows", "bridge.ending._commit", "bridge.reconciling._missing", "deliver.worker._next",
-    "deliver.worker._record",
+    "bridge.ending._keep_rows", "bridge.ending._commit",
+    "bridge.reconciling._missing", "deliver.worker._next", "deliver.worker._record",
 }  # fmt: skip
 """Where a bridge of this configuration commits: opening, forgetting, taking up, journalling, reading rows,
 telling, comparing, claiming, recording."""

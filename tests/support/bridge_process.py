@@ -84,6 +84,12 @@ class BridgeProcess:
         assert self._process is not None
         self._process.send_signal(number)
 
+    def peak_memory_kib(self) -> int:
+        """The most memory that it has had so far (proc(5), VmHWM)."""
+        assert self._process is not None
+        status = Path(f"/proc/{self._process.pid}/status").read_text("ascii")
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
+
     def mark(self) -> int:
         """This moment in the log, for `wait_for(..., after=...)`."""
         return len(self.lines)

@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ WHEN, PLACE, NUMBER, CONFIG = sys.argv[2:]
 _made: Counter[str] = Counter()
 _counting = threading.Lock()
 _committing = threading.local()
-_commit = DefaultDialect.do_commit
+_commit: Callable[[DefaultDialect, Any], None] = DefaultDialect.do_commit
 
 
 def _place() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -74,18 +75,31 @@ def told(received: Sequence[Received]) -> Told:
     return found
 
 
-def wait_for_all(server: FaultyServer, calls: Sequence[PlayedCall], within_s: float = 90.0) -> list[str]:
-    """Waits until every call's document has come; the callers of whom none has."""
-    callers = {call.caller for call in calls}
+def wait_for_all(
+    server: FaultyServer, calls: Sequence[PlayedCall], within_s: float = 150.0, *, notices: bool = False
+) -> list[str]:
+    """Waits until every call's document has come; the callers of whom none has.
 
-    def missing() -> list[str]:
-        return sorted(callers - told(list(server.received)).documents.keys())
+    `notices`: and until every call's last notice has come.
+    """
+    missing = {call.caller for call in calls}
+    without_notice = set(missing) if notices else set()
+    read = 0
 
-    try:
-        wait_until(lambda: not missing(), within_s)
-    except AssertionError:
-        return missing()
-    return []
+    def all_came() -> bool:
+        nonlocal read
+        new = server.received[read:]
+        read += len(new)
+        for request in new:
+            if request.target.startswith("/cdr"):
+                missing.discard(json.loads(request.body)["src"])
+            elif request.target.startswith("/notify") and b'"hangup"' in request.body:
+                without_notice.discard(json.loads(request.body)["src"])
+        return not missing and not without_notice
+
+    with suppress(AssertionError):
+        wait_until(all_came, within_s)
+    return sorted(missing | without_notice)
 
 
 def check(found: Told, calls: Sequence[PlayedCall], *, was_there: bool = False) -> None:
@@ -118,5 +132,5 @@ def check(found: Told, calls: Sequence[PlayedCall], *, was_there: bool = False) 
 def _is_at(said: str | None, moment: float | None) -> bool:
     """Whether a time on the wire, in whole seconds like the CDR's, is the moment."""
     if said is None or moment is None:
-        return said is moment
+        return said is None and moment is None
     return abs(datetime.fromisoformat(f"{said}+00:00").timestamp() - moment) < 2.0
