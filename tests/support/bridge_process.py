@@ -48,13 +48,11 @@ class BridgeProcess:
         if "ami:" in self.config.read_text("utf-8"):
             self.wait_for("ami.connected", after=mark)
 
-    def launch(self) -> None:
-        """Starts it, and waits for nothing."""
+    def launch(self, *program: str) -> None:
+        """Starts it, and waits for nothing. `program`: what Python runs instead of `vipex-bridge run`."""
+        command = program or ("-m", "vipex_bridge.cli.main", "run", "--config", str(self.config))
         self._process = subprocess.Popen(
-            [
-                *self.launcher,
-                *(sys.executable, "-m", "vipex_bridge.cli.main", "run", "--config", str(self.config)),
-            ],
+            [*self.launcher, sys.executable, *command],
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
             text=True,
@@ -100,6 +98,12 @@ class BridgeProcess:
         """Sends it a signal."""
         assert self._process is not None
         self._process.send_signal(number)
+
+    def peak_memory_kib(self) -> int:
+        """The most memory that it has had so far (proc(5), VmHWM)."""
+        assert self._process is not None
+        status = Path(f"/proc/{self._process.pid}/status").read_text("ascii")
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
 
     def mark(self) -> int:
         """This moment in the log, for `wait_for(..., after=...)`."""

@@ -7,8 +7,8 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Coroutine
-from contextlib import closing
+from collections.abc import Coroutine, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -51,6 +51,9 @@ class PlayedPbx:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="played-pbx")
         self._coming: asyncio.Task[None] | None = None
+        self._speaking = 0
+        """How many calls are telling of a step of theirs, and have not told all of it."""
+        self._all_said = asyncio.Event()
         with closing(sqlite3.connect(self.master)) as database:
             database.execute(f"CREATE TABLE cdr (AcctId INTEGER PRIMARY KEY, {COLUMNS})")
             database.commit()
@@ -97,6 +100,33 @@ class PlayedPbx:
 
         self.do(bursting())
 
+    def going_on(self) -> list[PlayedCall]:
+        """The calls that have not ended yet."""
+        return [call for call in list(self.calls) if call.ended_at is None]
+
+    def crash(self) -> list[PlayedCall]:
+        """Asterisk is killed and started again: the calls that were on, which have no row."""
+
+        async def crashing() -> list[PlayedCall]:
+            assert self._coming is not None
+            self._coming.cancel()
+            while self._speaking:
+                await self._all_said.wait()
+            on = self.going_on()
+            for task in asyncio.all_tasks():
+                if task.get_name() == "call":
+                    task.cancel()
+            for call in on:
+                call.is_answered = call.answered_at is not None
+                call.ended_at = time.time()
+            self.ami.channels.clear()
+            self.ami.started = (self.ami.started[0], datetime.now(UTC).strftime("%H:%M:%S"))
+            self.ami.cut()
+            self._coming = asyncio.create_task(self._come())
+            return on
+
+        return list(self.do(crashing()))
+
     def cut(self) -> None:
         """Cuts the manager connections, as a network that went away."""
         self._loop.call_soon_threadsafe(self.ami.cut)
@@ -126,35 +156,48 @@ class PlayedPbx:
         inside = channel(
             0, Channel=f"PJSIP/{exten}-{call.number:08x}", CallerIDNum=exten, Uniqueid=ids[1], Linkedid=ids[0]
         )
-        await self._changes(outside, "4", "Newchannel")
-        await self._changes(inside, "0", "Newchannel")
-        await self.ami.play(event("DialBegin", outside | _dest(inside)))
-        await self._changes(inside, "5", "Newstate")
-        await self.ami.play(event("DialState", outside | _dest(inside), DialStatus="RINGING"))
+        with self._step():
+            await self._changes(outside, "4", "Newchannel")
+            await self._changes(inside, "0", "Newchannel")
+            await self.ami.play(event("DialBegin", outside | _dest(inside)))
+            await self._changes(inside, "5", "Newstate")
+            await self.ami.play(event("DialState", outside | _dest(inside), DialStatus="RINGING"))
         await asyncio.sleep(self._chances.uniform(0.1, 0.6))
         if call.is_answered:
             await self._talk(call, outside, inside)
-        else:
-            await self.ami.play(event("DialEnd", outside | _dest(inside), DialStatus="CANCEL"))
-        for half in (inside, outside):
-            self.ami.channels.remove(half)
-            await self.ami.play(event("Hangup", half, Cause="16"))
-        call.ended_at = time.time()
+        with self._step():
+            if not call.is_answered:
+                await self.ami.play(event("DialEnd", outside | _dest(inside), DialStatus="CANCEL"))
+            for half in (inside, outside):
+                self.ami.channels.remove(half)
+                await self.ami.play(event("Hangup", half, Cause="16"))
+            call.ended_at = time.time()
         await asyncio.to_thread(self._write, call, outside, inside, started, call.ended_at)
 
     async def _talk(self, call: PlayedCall, outside: Channel, inside: Channel) -> None:
-        await self._changes(inside, "6", "Newstate")
-        await self.ami.play(event("DialEnd", outside | _dest(inside), DialStatus="ANSWER"))
-        await self._changes(outside, "6", "Newstate")
         bridge = {"BridgeUniqueid": f"bridge-{call.number}", "BridgeType": "basic"}
-        call.answered_at = time.time()
-        for half in (inside, outside):
-            half["BridgeId"] = bridge["BridgeUniqueid"]
-            await self.ami.play(event("BridgeEnter", half | bridge, BridgeTechnology="simple_bridge"))
+        with self._step():
+            await self._changes(inside, "6", "Newstate")
+            await self.ami.play(event("DialEnd", outside | _dest(inside), DialStatus="ANSWER"))
+            await self._changes(outside, "6", "Newstate")
+            call.answered_at = time.time()
+            for half in (inside, outside):
+                half["BridgeId"] = bridge["BridgeUniqueid"]
+                await self.ami.play(event("BridgeEnter", half | bridge, BridgeTechnology="simple_bridge"))
         await asyncio.sleep(self._chances.uniform(0.1, 0.6))
-        for half in (outside, inside):
-            half["BridgeId"] = ""
-            await self.ami.play(event("BridgeLeave", half | bridge))
+        with self._step():
+            for half in (outside, inside):
+                half["BridgeId"] = ""
+                await self.ami.play(event("BridgeLeave", half | bridge))
+
+    @contextmanager
+    def _step(self) -> Iterator[None]:
+        self._speaking += 1
+        self._all_said.clear()
+        yield
+        self._speaking -= 1
+        if not self._speaking:
+            self._all_said.set()
 
     async def _changes(self, about: Channel, state: str, name: str) -> None:
         about["ChannelState"] = state

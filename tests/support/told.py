@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -43,6 +44,8 @@ class Told:
 
     documents: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     notices: dict[str, list[str]] = field(default_factory=dict)
+    notice_ids: dict[str, set[int]] = field(default_factory=dict)
+    """The ids under which each caller's notices came."""
     duplicates: int = 0
     """Requests that repeated one which had come before."""
 
@@ -68,25 +71,42 @@ def told(received: Sequence[Received]) -> Told:
             found.documents.setdefault(data["src"], []).append(data)
         else:
             found.notices.setdefault(data["src"], []).append(data["event"])
+            found.notice_ids.setdefault(data["src"], set()).add(data["id"])
     return found
 
 
-def wait_for_all(server: FaultyServer, calls: Sequence[PlayedCall], within_s: float = 90.0) -> list[str]:
-    """Waits until every call's document has come; the callers of whom none has."""
-    callers = {call.caller for call in calls}
+def wait_for_all(
+    server: FaultyServer, calls: Sequence[PlayedCall], within_s: float = 150.0, *, notices: bool = False
+) -> list[str]:
+    """Waits until every call's document has come; the callers of whom none has.
 
-    def missing() -> list[str]:
-        return sorted(callers - told(list(server.received)).documents.keys())
+    `notices`: and until every call's last notice has come.
+    """
+    missing = {call.caller for call in calls}
+    without_notice = set(missing) if notices else set()
+    read = 0
 
-    try:
-        wait_until(lambda: not missing(), within_s)
-    except AssertionError:
-        return missing()
-    return []
+    def all_came() -> bool:
+        nonlocal read
+        new = server.received[read:]
+        read += len(new)
+        for request in new:
+            if request.target.startswith("/cdr"):
+                missing.discard(json.loads(request.body)["src"])
+            elif request.target.startswith("/notify") and b'"hangup"' in request.body:
+                without_notice.discard(json.loads(request.body)["src"])
+        return not missing and not without_notice
+
+    with suppress(AssertionError):
+        wait_until(all_came, within_s)
+    return sorted(missing | without_notice)
 
 
-def check(found: Told, calls: Sequence[PlayedCall], *, directions: bool = True) -> None:
-    """Every call once, under an id of its own, with its own outcome; its notices in order, each once."""
+def check(found: Told, calls: Sequence[PlayedCall], *, was_there: bool = False) -> None:
+    """Every call once, under one id of its own, with its own outcome; its notices in order, each once.
+
+    `was_there`: the bridge saw all of every call, and has told all its notices.
+    """
     ids: dict[int, str] = {}
     for call in calls:
         documents = found.documents[call.caller]
@@ -95,11 +115,22 @@ def check(found: Told, calls: Sequence[PlayedCall], *, directions: bool = True) 
         assert ids.setdefault(document["id"], call.caller) == call.caller, (
             f"two calls with the id of {document}"
         )
-        if directions:
-            assert document["direction"] == (1 if call.is_answered else 2), f"{call}: {document}"
+        assert found.notice_ids.get(call.caller, {document["id"]}) == {document["id"]}, f"{call}: {document}"
+        assert document["direction"] == (1 if call.is_answered else 2), f"{call}: {document}"
         assert document["dst"] == DID, f"{call}: {document}"
-        for name, moment in (("start_time", call.started_at), ("hangup_time", call.ended_at)):
-            said = datetime.fromisoformat(f"{document[name]}+00:00").timestamp()
-            assert abs(said - (moment or 0.0)) < 2.0, f"{call}: {name} is {document[name]}"
+        for name, moment in (
+            ("start_time", call.started_at),
+            ("answer_time", call.answered_at),
+            ("hangup_time", call.ended_at),
+        ):
+            assert _is_at(document[name], moment), f"{call}: {name} is {document[name]}"
         seen = found.notices.get(call.caller, [])
-        assert seen == [event for event in ORDER if event in seen], f"{call}: {seen}"
+        due = [event for event in ORDER if call.is_answered or event != "answer"]
+        assert seen == [event for event in due if was_there or event in seen], f"{call}: {seen}"
+
+
+def _is_at(said: str | None, moment: float | None) -> bool:
+    """Whether a time on the wire, in whole seconds like the CDR's, is the moment."""
+    if said is None or moment is None:
+        return said is None and moment is None
+    return abs(datetime.fromisoformat(f"{said}+00:00").timestamp() - moment) < 2.0
