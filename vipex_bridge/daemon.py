@@ -88,6 +88,7 @@ class Daemon:
             numbering=numbering,
             wake=self._deliveries.wake,
         )
+        self._agi = AgiServer(settings.agi, self._answering)
 
     async def run(self) -> None:
         """Runs until SIGTERM or SIGINT; everything that was committed goes on at the next start."""
@@ -97,8 +98,7 @@ class Daemon:
             loop.add_signal_handler(number, self._stopping.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
         self._ending.restore()
-        agi = AgiServer(self._settings.agi, self._answering)
-        await agi.start()
+        await self._agi.start()
         self._deliveries.start()
         tasks = self._tasks()
         systemd.ready(f"vipex-bridge {__version__}, node {self._settings.node}")
@@ -107,7 +107,7 @@ class Daemon:
             await self._until_stopped(tasks)
         finally:
             systemd.stopping()
-            await self._stop(agi, tasks)
+            await self._stop(tasks)
             log.info("bridge.stopped")
 
     def _tasks(self) -> list[asyncio.Task[None]]:
@@ -139,10 +139,10 @@ class Daemon:
                 log.critical("bridge.task_ended", task=task.get_name())
                 task.result()
 
-    async def _stop(self, agi: AgiServer, tasks: list[asyncio.Task[None]]) -> None:
+    async def _stop(self, tasks: list[asyncio.Task[None]]) -> None:
         await _cancelled(tasks)
         await asyncio.gather(
-            agi.close(LOOKUPS_STOP_WITHIN_S),
+            self._agi.close(LOOKUPS_STOP_WITHIN_S),
             asyncio.to_thread(self._deliveries.close, DELIVERIES_STOP_WITHIN_S),
         )
         self._lookups.close()
@@ -164,6 +164,7 @@ class Daemon:
             self._ending.reload(settings)
             self._answering.reload(settings, numbering)
             self._deliveries.reload(settings)
+            self._agi.reload(settings.agi)
             log.info("configuration.reloaded", clients=len(settings.clients))
         systemd.ready("reloaded")
 

@@ -17,6 +17,8 @@ MAX_COMMAND_BYTES = 8_000
 MAX_LINE_BYTES = 65_536
 MAX_ENVIRONMENT_BYTES = 65_536
 MAX_ENVIRONMENT_LINES = 200
+MAX_CONVERSATION_LINES = 2_000
+"""An environment, a context, and room for hundreds of replies; taking them all takes milliseconds."""
 
 _VARIABLE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _LINE_ENDERS = re.compile(r"[\r\n\0]")
@@ -98,6 +100,7 @@ class Conversation:
     def __init__(self) -> None:
         self._unread = bytearray()
         self._searched = 0
+        self._lines = 0
         self._environment: dict[str, str] | None = {}
         self._environment_bytes = 0
         self._environment_lines = 0
@@ -112,6 +115,9 @@ class Conversation:
             line = bytes(self._unread[:end])
             del self._unread[: end + 1]
             self._searched = 0
+            self._lines += 1
+            if self._lines > MAX_CONVERSATION_LINES:
+                raise AgiError(f"more than {MAX_CONVERSATION_LINES} lines in one conversation: no Asterisk")
             if (what := self._take(line)) is not None:
                 said.append(what)
         self._searched = len(self._unread)

@@ -22,7 +22,10 @@ PATIENCE_S = 5.0
 """How long a peer may take for its environment, and for each reply."""
 
 _SOCKET_MODE = 0o660
-_BACKLOG = 512
+_BACKLOG = 4_096
+"""A connection that finds the queue full waits a second and more; Asterisk gives up after two."""
+_ACCEPTED_AT_ONCE = 64
+"""In one turn of asyncio's loop: so a crowd cannot crowd out who has just come and not yet been heard."""
 _TURNS_TO_SERVE = 5
 """An accepted connection becomes a task of ours only after so many turns of asyncio's loop."""
 _PARTING_S = 0.5
@@ -34,6 +37,7 @@ class AgiServer:
 
     def __init__(self, agi: Agi, handler: Handler, *, patience_s: float = PATIENCE_S) -> None:
         self._agi = agi
+        self._allow = agi.allow
         self._handler = handler
         self._patience_s = patience_s
         self._port = agi.listen_port
@@ -59,6 +63,10 @@ class AgiServer:
             await self.close(0.0)
             raise
 
+    def reload(self, agi: Agi) -> None:
+        """Takes `allow`, for connections to come; the rest is taken by a restart alone."""
+        self._allow = agi.allow
+
     async def close(self, timeout_s: float = 2.0) -> None:
         """Stops listening and gives running conversations `timeout_s` to finish; then they are ended.
 
@@ -83,7 +91,11 @@ class AgiServer:
 
     async def _listen_tcp(self, host: str, port: int) -> None:
         try:
-            server = await asyncio.start_server(self._serve, host, port, backlog=_BACKLOG)
+            # What asyncio calls backlog is also how many it accepts at once; the queue may be longer.
+            server = await asyncio.start_server(self._serve, host, port, backlog=_ACCEPTED_AT_ONCE)
+            for each in server.sockets:
+                with socket.fromfd(each.fileno(), each.family, each.type) as same:
+                    same.listen(_BACKLOG)
         except OSError as error:
             raise AgiError(f"cannot listen on {host}:{port} ({error}): change asterisk.agi.listen") from error
         self._servers.append(server)
@@ -97,7 +109,7 @@ class AgiServer:
         connection = asyncio.current_task()
         assert connection is not None  # noqa: S101 -- always so in a coroutine that a server runs
         address = _address(writer)
-        if address is not None and not may_connect(address, self._agi.allow):
+        if address is not None and not may_connect(address, self._allow):
             self._drop(writer, address, "agi.peer_refused", "not within asterisk.agi.allow")
             return
         self._connections.add(connection)

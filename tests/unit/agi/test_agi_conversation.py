@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from vipex_bridge.agi.conversation import (
     MAX_COMMAND_BYTES,
+    MAX_CONVERSATION_LINES,
     MAX_ENVIRONMENT_LINES,
     Conversation,
     Environment,
@@ -188,6 +189,21 @@ def test_an_endless_value_is_refused() -> None:
     conversation.feed(ENVIRONMENT)
     with pytest.raises(AgiError):
         conversation.feed(b"200 result=1 (" + b"x\n" * 40_000)
+
+
+@pytest.mark.parametrize("said", [b"\n", b"HANGUP\n", b"200 result=1\n", b"x" * 1_000 + b"\n"])
+def test_an_endless_conversation_is_refused(said: bytes) -> None:
+    conversation = Conversation()
+    conversation.feed(ENVIRONMENT)
+    with pytest.raises(AgiError, match="lines"):
+        for _ in range(MAX_CONVERSATION_LINES):
+            conversation.feed(said)
+
+
+def test_a_conversation_of_a_thousand_replies_is_well() -> None:
+    conversation = Conversation()
+    conversation.feed(ENVIRONMENT)
+    assert sum(len(conversation.feed(b"200 result=1 (" + b"x" * 100 + b")\n")) for _ in range(1_000)) == 1_000
 
 
 HANGUP = (b"HANGUP\n", HungUp())
