@@ -30,6 +30,8 @@ class PlayedCall:
     number: int
     is_answered: bool
     started_at: float
+    uniqueid: str
+    """The caller's channel's."""
     answered_at: float | None = None
     ended_at: float | None = None
 
@@ -147,10 +149,11 @@ class PlayedPbx:
 
     async def _call(self) -> None:
         started = time.time()
-        call = PlayedCall(len(self.calls) + 1, self._chances.random() < 0.7, started)
-        self.calls.append(call)
+        number = len(self.calls) + 1
         # As Asterisk makes them: the second of the channel's creation, and a number that grows.
-        ids = [f"{int(started)}.{2 * call.number + half}" for half in (0, 1)]
+        ids = [f"{int(started)}.{2 * number + half}" for half in (0, 1)]
+        call = PlayedCall(number, self._chances.random() < 0.7, started, ids[0])
+        self.calls.append(call)
         outside = channel(2 * call.number, Uniqueid=ids[0], Linkedid=ids[0], CallerIDNum=call.caller)
         exten = str(200 + self._chances.randrange(50))
         inside = channel(
