@@ -169,13 +169,14 @@ def _ask_all(transport: Transport, client: Client, request: Request, ends_at: fl
 
 
 def _ask_one(transport: Transport, client: Client, request: Request, timeout_s: float) -> _Outcome:
+    ends_at = time.monotonic() + timeout_s
     try:
         outgoing = fill(request, client, _no_recording, idempotency_key=None)
         outgoing = sign(outgoing, client.signing_secrets, uuid.uuid4().hex, time.time())
         answer = transport.exchange(outgoing, tls=client.tls, timeout_s=timeout_s, max_bytes=MAX_BODY_BYTES)
     except BridgeError as error:
         return _Outcome(unasked(client, _status_of(error), str(error)), next_url=True)
-    return _judged(client, answer, outgoing.where)
+    return _judged(client, answer, outgoing.where, ends_at)
 
 
 def _no_recording(reference: str) -> FileIO:
@@ -191,7 +192,7 @@ def _status_of(error: BridgeError) -> str:
     return "UNREACHABLE"
 
 
-def _judged(client: Client, answer: HttpAnswer, where: str) -> _Outcome:
+def _judged(client: Client, answer: HttpAnswer, where: str, ends_at: float) -> _Outcome:
     """The statuses of the contract, section 3, for an answer that came whole."""
 
     def refused(status: str, detail: str, next_url: bool = False) -> _Outcome:
@@ -205,7 +206,7 @@ def _judged(client: Client, answer: HttpAnswer, where: str) -> _Outcome:
     if not 200 <= answer.status < 300:
         return refused("HTTPERROR", f"HTTP {answer.status}", next_url=answer.status >= 500)
     try:
-        mapped = map_answer(client.lookup, answer.header("Content-Type"), answer.body)
+        mapped = map_answer(client.lookup, answer.header("Content-Type"), answer.body, ends_at=ends_at)
     except BadAnswer as error:
         return refused("BADRESPONSE", hide(str(error), client), next_url=True)
     served = mapped.mapped > 0 or not client.lookup.set

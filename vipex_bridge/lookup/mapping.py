@@ -1,4 +1,4 @@
-"""From the body of an answer to channel variables. Pure; knows jmespath and lxml alone.
+"""From the body of an answer to channel variables. No I/O; knows jmespath and lxml alone.
 
 What a server answers is not trusted (contract, section 3): whatever it is, the outcome is values that
 match their patterns, or BadAnswer.
@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import codecs
 import json
+import math
 import re
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,11 +23,12 @@ from lxml import etree
 
 from vipex_bridge.config.settings import Client, LookupOptions, Mapped
 from vipex_bridge.errors import BadAnswer
+from vipex_bridge.lookup.matching import UNHURRIED_S, NotMatched, fault, search
 from vipex_bridge.lookup.values import Mismatch, accepts, scalar_text
 
 MAX_BODY_BYTES = 1024 * 1024
 MAX_SEARCHED_CHARS = 8192
-"""Of a text answer; a regular expression sees no more, so that a slow one stays bearable."""
+"""Of a text answer; a regular expression sees no more."""
 
 _MAX_FORM_FIELDS = 1000
 _CHARSET = re.compile(
@@ -37,7 +40,7 @@ _DECLARATION = re.compile(
 )
 
 Finder = Callable[[str], object]
-"""Expression -> the value that the answer holds there, None without one. Raises _Unusable."""
+"""Expression -> the value that the answer holds there, None without one. Raises _Unusable, NotMatched."""
 
 
 class _Unusable(Exception):
@@ -53,7 +56,9 @@ class MappedAnswer:
     mismatches: tuple[Mismatch, ...]
 
 
-def map_answer(options: LookupOptions, content_type: str, body: bytes) -> MappedAnswer:
+def map_answer(
+    options: LookupOptions, content_type: str, body: bytes, *, ends_at: float | None = None
+) -> MappedAnswer:
     """Map the body of a 2xx answer to the variables of `options.set`.
 
     A variable gets the value found by its expression. Nothing found (absent, null, empty text), or a
@@ -64,18 +69,22 @@ def map_answer(options: LookupOptions, content_type: str, body: bytes) -> Mapped
     first character: `{` or `[` JSON, `<` XML, else text. Charset: that of Content-Type, else (XML) the
     declared one, else UTF-8. In XML namespaces are ignored: elements go by their local names.
 
+    `ends_at` (of the monotonic clock): a regular expression that is not done by then is a mismatch.
+
     Raises BadAnswer when the body is too large or is not what its format says.
     """
     if len(body) > MAX_BODY_BYTES:
         raise BadAnswer(f"the answer is larger than {MAX_BODY_BYTES} bytes")
     media_type, charset = _parsed(content_type)
     kind = options.format if options.format != "auto" else _kind(media_type, body)
-    find = _FINDERS[kind](_decoded(body, charset, kind))
+    if ends_at is None:
+        ends_at = time.monotonic() + UNHURRIED_S
+    find = _FINDERS[kind](_decoded(body, charset, kind), ends_at)
     variables: list[tuple[str, str]] = []
     mismatches: list[Mismatch] = []
     count = 0
     for wanted in options.set:
-        text = _taken(wanted, find, mismatches)
+        text = _taken(wanted, find, mismatches, ends_at)
         count += text is not None
         variables.append((wanted.variable, text if text is not None else wanted.default or ""))
     return MappedAnswer(tuple(variables), count, tuple(mismatches))
@@ -90,15 +99,18 @@ def faults(client: Client) -> list[tuple[str, str]]:
     formats = ("json", "xml", "text") if client.lookup.format == "auto" else (client.lookup.format,)
     for wanted in client.lookup.set:
         reasons = [_COMPILERS[kind](wanted.path) for kind in formats]
+        unfit = fault(wanted.pattern.pattern) if wanted.pattern is not None else ""
+        if unfit:
+            found.append((f"response.set.{wanted.variable}.pattern", unfit))
         if all(reasons):
             found.append((f"response.set.{wanted.variable}", "; ".join(filter(None, reasons))))
     return found
 
 
-def _taken(wanted: Mapped, find: Finder, mismatches: list[Mismatch]) -> str | None:
+def _taken(wanted: Mapped, find: Finder, mismatches: list[Mismatch], ends_at: float) -> str | None:
     try:
         value = find(wanted.path)
-    except _Unusable as error:
+    except (_Unusable, NotMatched) as error:
         mismatches.append(Mismatch(wanted.variable, str(error)))
         return None
     if value is None or value == "":
@@ -107,8 +119,12 @@ def _taken(wanted: Mapped, find: Finder, mismatches: list[Mismatch]) -> str | No
     if text is None:
         mismatches.append(Mismatch(wanted.variable, f"a {type(value).__name__} is no single value"))
         return None
-    if not accepts(wanted, text):
-        mismatches.append(Mismatch(wanted.variable, "the value is not within the pattern", len(text)))
+    try:
+        why = "" if accepts(wanted, text, ends_at) else "the value is not within the pattern"
+    except NotMatched as error:
+        why = str(error)
+    if why:
+        mismatches.append(Mismatch(wanted.variable, why, len(text)))
         return None
     return text
 
@@ -155,12 +171,16 @@ def _decoded(body: bytes, charset: str, kind: str) -> str:
         raise BadAnswer(f"the answer is not valid {codec}") from None
 
 
-def _json_finder(text: str) -> Finder:
+def _json_finder(text: str, ends_at: float) -> Finder:
     def refused(constant: str) -> Any:
         raise ValueError(f"{constant} is no JSON")
 
+    def finite(number: str) -> float:
+        # 1e400 is JSON, but what it would become here is not.
+        return value if math.isfinite(value := float(number)) else refused(number)
+
     try:
-        document = json.loads(text, parse_constant=refused)
+        document = json.loads(text, parse_constant=refused, parse_float=finite)
     except (ValueError, RecursionError) as error:
         why = "nested too deeply" if isinstance(error, RecursionError) else "not valid"
         raise BadAnswer(f"the answer's JSON is {why}") from None
@@ -177,7 +197,7 @@ def _json_finder(text: str) -> Finder:
     return find
 
 
-def _xml_finder(text: str) -> Finder:
+def _xml_finder(text: str, ends_at: float) -> Finder:
     # Refused before any parser sees it: a document type is where entities are declared.
     if "<!DOCTYPE" in text:
         raise BadAnswer("the answer's XML has a document type declaration, which is refused")
@@ -211,7 +231,7 @@ def _xpath_value(found: object) -> object:
     return str(found).strip() if isinstance(found, str) else found
 
 
-def _form_finder(text: str) -> Finder:
+def _form_finder(text: str, ends_at: float) -> Finder:
     try:
         fields = parse_qs(
             text.strip(), keep_blank_values=True, max_num_fields=_MAX_FORM_FIELDS, errors="strict"
@@ -221,14 +241,11 @@ def _form_finder(text: str) -> Finder:
     return lambda key: fields.get(key, [None])[0]
 
 
-def _text_finder(text: str) -> Finder:
+def _text_finder(text: str, ends_at: float) -> Finder:
     searched = text[:MAX_SEARCHED_CHARS]
 
     def find(expression: str) -> object:
-        try:
-            match = _regex(expression).search(searched)
-        except re.error:
-            raise _Unusable("the regular expression cannot be used: it does not compile") from None
+        match = search(expression, searched, ends_at)
         if match is None:
             return None
         return match[1] if match.re.groups else match[0]
@@ -236,7 +253,7 @@ def _text_finder(text: str) -> Finder:
     return find
 
 
-_FINDERS: dict[str, Callable[[str], Finder]] = {
+_FINDERS: dict[str, Callable[[str, float], Finder]] = {
     "json": _json_finder,
     "xml": _xml_finder,
     "form": _form_finder,
@@ -245,7 +262,6 @@ _FINDERS: dict[str, Callable[[str], Finder]] = {
 
 _jmespath = lru_cache(1024)(jmespath.compile)
 _xpath = lru_cache(1024)(lambda expression: etree.XPath(expression, smart_strings=False))
-_regex = lru_cache(1024)(re.compile)
 
 
 def _jmespath_fault(expression: str) -> str:
@@ -270,17 +286,9 @@ def _form_fault(expression: str) -> str:
     return "" if expression else "the key of a form field is missing"
 
 
-def _regex_fault(expression: str) -> str:
-    try:
-        _regex(expression)
-    except re.error as error:
-        return f"not a regular expression: {error}"
-    return ""
-
-
 _COMPILERS: dict[str, Callable[[str], str]] = {
     "json": _jmespath_fault,
     "xml": _xpath_fault,
     "form": _form_fault,
-    "text": _regex_fault,
+    "text": fault,
 }

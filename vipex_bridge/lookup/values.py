@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from vipex_bridge.config.settings import Mapped
+from vipex_bridge.lookup.matching import fullmatch
 
 MAX_CHARS = 255
 """Of a value under the default pattern (contract, section 3)."""
 
 MAX_OWN_CHARS = 1000
 """Of a value under the operator's own pattern: 4,000 bytes of UTF-8 at most, half of an AGI line."""
+
+_LARGEST_INT = 10**MAX_OWN_CHARS
+"""Python refuses to write very long ones (its `int` digit limit); no value is as long as this."""
 
 _PUNCTUATION = frozenset(" _.:,+*#@/-")
 
@@ -39,15 +43,17 @@ def scalar_text(value: object) -> str | None:
             return "1" if value else "0"
         case str():
             return value
-        case int():
+        case int() if abs(value) < _LARGEST_INT:
             return str(value)
         case float() if math.isfinite(value):
             return str(int(value)) if value.is_integer() else format(Decimal(repr(value)), "f")
     return None
 
 
-def accepts(mapped: Mapped, text: str) -> bool:
+def accepts(mapped: Mapped, text: str, ends_at: float) -> bool:
     """Whether `text` may become the variable: it fully matches the pattern and is one line of text.
+
+    Raises NotMatched when an operator's pattern is not done by `ends_at` (of the monotonic clock).
 
     No pattern of an operator lets a control character, a line separator or a lone surrogate pass:
     an AGI command could not carry it.
@@ -56,7 +62,7 @@ def accepts(mapped: Mapped, text: str) -> bool:
         return False
     if mapped.pattern is None:
         return len(text) <= MAX_CHARS and _plain(text)
-    return len(text) <= MAX_OWN_CHARS and mapped.pattern.fullmatch(text) is not None
+    return len(text) <= MAX_OWN_CHARS and fullmatch(mapped.pattern, text, ends_at) is not None
 
 
 def _plain(text: str) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -365,3 +367,80 @@ def test_check_names_an_expression_that_does_not_compile(format: str, good: str,
     assert [path for path, _ in found] == ["response.set.VIPEX_BAD"]
     assert "\n" not in found[0][1]
     assert found[0][1]
+
+
+# What a hostile answer costs
+
+
+SLOW = r"(?:(a|aa)+)+b"
+"""Tries every way to part a run of `a` before it gives up."""
+
+
+def test_a_regular_expression_that_never_ends_is_a_mismatch_when_the_time_is_over() -> None:
+    for format, path, pattern, body in [
+        ("text", SLOW, None, "a" * 8_000),
+        ("json", "a", re.compile(SLOW), json.dumps({"a": "a" * 900})),
+    ]:
+        options = LookupOptions(format=format, set=(Mapped("VIPEX_X", path, pattern, "200"),))
+        answer = map_answer(options, "", body.encode(), ends_at=time.monotonic() + 0.2)
+        assert answer.variables == (("VIPEX_X", "200"),)
+        assert [mismatch.why for mismatch in answer.mismatches] == [
+            "the regular expression takes too long on this answer: make it simpler"
+        ]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"a": [' + ", ".join(["9" * 4299] * 20) + "]}",
+        '{"a": 1e400}',
+        '{"a": -1e400}',
+        '{"a": [1e308, 1e308]}',
+        '{"a": ' + "[" * 900 + "]" * 900 + "}",
+    ],
+)
+@pytest.mark.parametrize(
+    "path", ["sum(a)", "a", "to_string(a)", "a[0]", "abs(a)", "ceil(a)", "max(a)", "avg(a)"]
+)
+def test_numbers_beyond_all_bounds_give_the_default(body: str, path: str) -> None:
+    try:
+        answer = mapped(body, path, default="200")
+    except BadAnswer:
+        return
+    assert answer.variables == (("VIPEX_X", "200"),)
+
+
+def test_of_a_key_that_stands_twice_the_last_one_counts() -> None:
+    """As with most readers of JSON (RFC 8259, section 4, leaves it open)."""
+    assert value('{"a": "first", "a": "last"}', "a") == "last"
+
+
+LOL = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f'<?xml version="1.0"?><!DOCTYPE r [<!ENTITY l0 "lol">{LOL}]><r>&l9;</r>',
+        '<!DOCTYPE r [<!ENTITY % p SYSTEM "file:///etc/passwd">%p;]><r/>',
+        '<!doctype r [<!ENTITY x "y">]><r>&x;</r>',
+        "<?xml version='1.1'?><!DOCTYPE\nr><r/>",
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le", "utf-32", "cp037", "utf-7"])
+def test_no_way_of_writing_xml_brings_an_entity_in(body: str, encoding: str) -> None:
+    for content_type in (f"text/xml; charset={encoding}", "text/xml"):
+        try:
+            answer = mapped(body.encode(encoding), "string(/*)", content_type, default="200")
+        except BadAnswer:
+            continue
+        assert answer.variables == (("VIPEX_X", "200"),)
+
+
+def test_an_inclusion_of_another_file_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "secret.txt").write_text("planted")
+    body = (
+        '<r xmlns:xi="http://www.w3.org/2001/XInclude">'
+        f'<xi:include href="file://{tmp_path}/secret.txt" parse="text"/></r>'
+    )
+    assert value(body, "string(/*)", "text/xml") is None
