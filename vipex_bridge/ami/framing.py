@@ -46,6 +46,10 @@ class Message(Mapping[str, str]):
             return []
         return [self._first[name], *self._repeated.get(name, [])]
 
+    def repeated(self) -> list[str]:
+        """The headers that stand there more than once."""
+        return list(self._repeated)
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Message):
             return NotImplemented

@@ -11,6 +11,7 @@ The AMI user needs `read = system,call,agent,dialplan` and `write = reporting` i
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import ssl
 import time
@@ -23,13 +24,15 @@ from panoramisk.message import Message as Answer
 
 from vipex_bridge.ami.framing import Framer, Message
 from vipex_bridge.ami.resync import Resync
-from vipex_bridge.calls.events import CallEvent, ConnectionLost
+from vipex_bridge.calls.events import CallEvent, ConnectionLost, ServerStopped
 from vipex_bridge.config.settings import Ami
 from vipex_bridge.errors import AmiError
 
 log = structlog.get_logger()
 
 EVENT_MASK = "system,call,agent,dialplan"
+PARTING_S = 10.0
+"""How soon after it said so an Asterisk that stops is gone."""
 """The classes of events that are asked for: what is not needed is not even sent."""
 
 CHECK_LOGIN = "check username and secret, and `permit` of this user in manager.conf"
@@ -174,6 +177,7 @@ class Session:
         self._malformed = 0
         self._failures = 0
         self._has_warned_of_timestamps = False
+        self._stop_said_at = -math.inf
 
     @property
     def connected(self) -> bool:
@@ -251,13 +255,19 @@ class Session:
             self._connected = False
             link.close()
             if self._resync.is_open:
-                self._hand_over([ConnectionLost(self._clock() + self._resync.clock_offset_s)])
+                self._hand_over(self._parting(self._clock()))
             raise
         finally:
             self._connected = False
             self._malformed += link.framer.malformed
             self._link = None
             await link.shut()
+
+    def _parting(self, now: float) -> list[CallEvent]:
+        """What the end of the connection means."""
+        at = now + self._resync.clock_offset_s
+        was_stopped = 0 <= now - self._stop_said_at < PARTING_S
+        return [*([ServerStopped(at)] if was_stopped else []), ConnectionLost(at)]
 
     async def _connect(self) -> _Link:
         resync = self._resync = Resync(self._resync.started)
@@ -296,6 +306,10 @@ class Session:
         events: list[CallEvent] = []
         for message in messages:
             events += resync.take(message, arrival)
+        if any(isinstance(event, ServerStopped) for event in events):
+            # A caller could have put it there; that Asterisk then goes is what nobody else can do.
+            self._stop_said_at = arrival
+            events = [event for event in events if not isinstance(event, ServerStopped)]
         self._report(resync)
         if events:
             self._hand_over(events)

@@ -2,6 +2,11 @@
 
 Header names: the AMI event documentation of Asterisk 16 to 22 (`manager show event NAME`), lower-cased.
 What is not in the table is of no interest to the bridge and gives None.
+
+Asterisk writes a caller's number as it came, line breaks included (`%0D%0A` in a SIP address), so a caller
+can add headers to an event, and whole events to the stream. A number is at most 79 bytes, though
+(`AST_CHANNEL_NAME`), which is too short for a channel with all of its headers. So an event counts only when
+each of its channels is told whole, and no header twice.
 """
 
 from __future__ import annotations
@@ -13,6 +18,14 @@ from collections.abc import Callable, Iterator, Mapping
 from vipex_bridge.ami.framing import Framer, Message
 from vipex_bridge.calls import events as ev
 from vipex_bridge.errors import AmiError
+
+_WHOLE = (
+    "channelstate", "channelstatedesc", "calleridnum", "calleridname", "connectedlinenum",
+    "connectedlinename", "accountcode", "context", "exten", "priority",
+)  # fmt: skip
+"""What every channel of an event has beside its name and ids: `ast_manager_build_channel_state_string`."""
+_REPEATABLE = "chanvariable"
+"""What ends so may stand there several times: `channelvars` in manager.conf."""
 
 _UNKNOWN = "<unknown>"
 _NO_CHANNEL = "none"
@@ -38,13 +51,19 @@ def translate(message: Message, arrival: float) -> ev.CallEvent | None:
 def snapshot(message: Message, prefix: str = "") -> ev.ChannelSnapshot:
     """The channel whose headers begin with `prefix` (lower-case, '' for the event's own channel).
 
-    Raises AmiError when its name, uniqueid or linkedid is missing.
+    Raises AmiError when anything of it is missing, or a header of the message stands there twice.
     """
     get = message.get
     uniqueid, linkedid, name = (get(prefix + header, "") for header in ("uniqueid", "linkedid", "channel"))
     if not (uniqueid and linkedid and name):
         what = get("event") or get("response") or "message"
         raise AmiError(f"{what} lacks its channel ({prefix}Channel, {prefix}Uniqueid, {prefix}Linkedid)")
+    lacking = [header for header in _WHOLE if prefix + header not in message]
+    twice = [header for header in message.repeated() if not header.endswith(_REPEATABLE)]
+    if lacking or twice:
+        what = f"{get('event', 'message')[:40]} of {name[:80]}"
+        how = f"lacks {prefix}{lacking[0]}" if lacking else f"has {twice[0][:40]} twice"
+        raise AmiError(f"{what} {how}: somebody called from a number with a line break in it")
     return ev.ChannelSnapshot(
         uniqueid=uniqueid,
         linkedid=linkedid,

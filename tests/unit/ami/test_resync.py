@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from whole_channel import whole_channel
 
 from vipex_bridge.ami.framing import Message
 from vipex_bridge.ami.resync import Refusal, Resync
@@ -13,8 +14,8 @@ ARRIVAL = 1000.0
 
 
 def about(event: str, uniqueid: str, **headers: str) -> Message:
-    own = {"event": event, "channel": f"PJSIP/{uniqueid}", "uniqueid": uniqueid, "linkedid": uniqueid}
-    return Message([*own.items(), *headers.items()])
+    own = {"event": event, **whole_channel(f"PJSIP/{uniqueid}", uniqueid), **headers}
+    return Message(own.items())
 
 
 def answer(action_id: str, response: str = "Success", **headers: str) -> Message:

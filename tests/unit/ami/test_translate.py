@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from whole_channel import whole_channel
 
 from vipex_bridge.ami.framing import Message
 from vipex_bridge.ami.translate import replay, translate
@@ -62,11 +63,10 @@ def capture(name: str) -> bytes:
 
 def message(event: str, *prefixes: str, **headers: str) -> Message:
     """An event with a channel under each prefix."""
-    pairs = [("event", event)]
+    told = {"event": event}
     for number, prefix in enumerate(prefixes):
-        names = (("channel", f"PJSIP/{prefix or 'own'}-1"), ("uniqueid", f"{number}.1"), ("linkedid", "0.1"))
-        pairs += [(prefix + name, value) for name, value in names]
-    return Message([*pairs, *headers.items()])
+        told |= whole_channel(f"PJSIP/{prefix or 'own'}-1", f"{number}.1", "0.1", prefix)
+    return Message({**told, **headers}.items())
 
 
 @pytest.mark.parametrize("name", NAMES)
