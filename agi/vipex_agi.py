@@ -96,6 +96,19 @@ def words(line: str) -> list[str]:
     return found
 
 
+class _Heard:
+    """Asterisk's words for pyst2, which keeps only the last of several lines of one name: `lines` has all."""
+
+    def __init__(self, stream: io.TextIOWrapper) -> None:
+        self.lines: list[str] = []
+        self._stream = stream
+
+    def readline(self) -> str:
+        line = self._stream.readline()
+        self.lines.append(line.rstrip("\n"))
+        return line
+
+
 def _byte_safe(stream: "BinaryIO") -> io.TextIOWrapper:
     return io.TextIOWrapper(stream, encoding="utf-8", errors="surrogateescape", newline="\n")
 
@@ -107,16 +120,14 @@ class Dialplan:
         pyst2 = _import_pyst2()
         # Bytes pass through unharmed, whatever the locale of Asterisk's start script was.
         self._stdin = _byte_safe(sys.stdin.buffer)
-        self._agi = pyst2.AGI(self._stdin, _byte_safe(sys.stdout.buffer), _Silence())
+        heard = _Heard(self._stdin)
+        self._agi = pyst2.AGI(heard, _byte_safe(sys.stdout.buffer), _Silence())
+        self.environment = [line for line in heard.lines if line.startswith("agi_")]
+        """The `agi_*` lines; empty when Asterisk closed before it said any."""
         # pyst2 only notes a hang-up. Ending at once closes the bridge's socket, and that ends the lookup.
         signal.signal(signal.SIGHUP, lambda number, frame: os._exit(0))
         if self._agi._got_sighup:
             raise CallerGone
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """The `agi_*` lines; empty when Asterisk closed before it said any."""
-        return {name: value for name, value in self._agi.env.items() if name.startswith("agi_")}
 
     def command(self, name: str, *arguments: str) -> str:
         """Sends a command and gives Asterisk's whole reply as it came; raises CallerGone, ValueError."""
@@ -212,12 +223,15 @@ class Bridge:
                     raise BridgeGone(f"the bridge broke off: {error}") from None
 
 
-def greeting(script: str, environment: dict[str, str], arguments: list[str]) -> bytes:
-    """The environment as FastAGI would send it; the program's own arguments are agi_arg_1, agi_arg_2..."""
+def greeting(script: str, environment: list[str], arguments: list[str]) -> bytes:
+    """The environment as FastAGI would send it; the program's own arguments are agi_arg_1, agi_arg_2...
+
+    What a caller's line break put into it is left there, for the bridge to see.
+    """
     lines = [b"agi_network: yes", b"agi_network_script: " + script.encode()]
-    for name, value in environment.items():
-        if not name.startswith("agi_network") and not (arguments and name.startswith("agi_arg_")):
-            lines.append(f"{name}: {value}".encode("utf-8", "surrogateescape"))
+    for line in environment:
+        if not line.startswith("agi_network") and not (arguments and line.startswith("agi_arg_")):
+            lines.append(line.encode("utf-8", "surrogateescape"))
     for number, argument in enumerate(arguments, 1):
         lines.append(b"agi_arg_%d: " % number + os.fsencode(argument))
     clean = [line.translate(bytes.maketrans(b"\r\n\0", b"   ")) for line in lines]

@@ -3,6 +3,10 @@
 Rules from Asterisk's `res_agi`: one command is one line of less than `AGI_BUF_LEN` (8192) bytes, in which
 `parse_args` knows the characters `"` and `\\` and no others; every command gets one reply, of one line or
 of several; FastAGI sends the line `HANGUP` between two replies when the caller is gone.
+
+It writes a caller's number as it came, line breaks included (`%0A` in a SIP address), so a caller can add
+lines to the environment, or end it early. A number is at most 79 bytes, too short for all the lines that
+come after it: an environment is sound when each is there once, in the order in which Asterisk writes them.
 """
 
 from __future__ import annotations
@@ -20,6 +24,13 @@ MAX_ENVIRONMENT_LINES = 200
 MAX_CONVERSATION_LINES = 2_000
 """An environment, a context, and room for hundreds of replies; taking them all takes milliseconds."""
 
+_AFTER_THE_NUMBER = (
+    "agi_calleridname", "agi_callingpres", "agi_callingani2", "agi_callington", "agi_callingtns", "agi_dnid",
+    "agi_rdnis", "agi_context", "agi_extension", "agi_priority", "agi_enhanced", "agi_accountcode",
+    "agi_threadid",
+)  # fmt: skip
+"""`setup_env` of `res_agi`, up to the arguments."""
+
 _VARIABLE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _LINE_ENDERS = re.compile(r"[\r\n\0]")
 _ENVIRONMENT_LINE = re.compile(rb"(agi_[a-z0-9_]+):[ ]?(.*)", re.DOTALL)
@@ -33,6 +44,8 @@ class Environment:
 
     fields: Mapping[str, str]
     arguments: tuple[str, ...]
+    is_sound: bool = True
+    """False: somebody's number or name wrote lines of its own into it, so that nothing of it is certain."""
 
     @property
     def script(self) -> str:
@@ -104,6 +117,8 @@ class Conversation:
         self._environment: dict[str, str] | None = {}
         self._environment_bytes = 0
         self._environment_lines = 0
+        self._repeats = False
+        self._is_sound = True
         self._reply: list[bytes] = []
         self._reply_bytes = 0
 
@@ -139,13 +154,16 @@ class Conversation:
             raise AgiError("an endless AGI environment: the peer is no Asterisk")
         match = _ENVIRONMENT_LINE.fullmatch(line.rstrip(b"\r"))
         if match is not None:
+            name = match[1].decode()
+            self._repeats = self._repeats or name in fields
             # Asterisk writes the lines that a caller cannot influence first: no later one may replace them.
-            fields.setdefault(match[1].decode(), match[2].decode(errors="replace"))
+            fields.setdefault(name, match[2].decode(errors="replace"))
         elif not fields:
             raise AgiError("no AGI environment: the peer is no Asterisk")
         elif line.strip() == b"":
             self._environment = None
-            return Environment(fields, _arguments(fields))
+            self._is_sound = not self._repeats and _is_ordered(list(fields))
+            return Environment(fields, _arguments(fields), self._is_sound)
         # Else it is the rest of a caller name or argument with a line break in it.
         return None
 
@@ -153,6 +171,8 @@ class Conversation:
         if not self._reply:
             if line == b"HANGUP":
                 return HungUp()
+            if self._is_sound and _ENVIRONMENT_LINE.match(line):
+                raise AgiError("the environment went on after its end: a line break in a caller's number")
             if not _REPLY_LINE.match(line):
                 return None
         self._reply.append(line)
@@ -170,6 +190,13 @@ class Conversation:
         self._reply = []
         self._reply_bytes = 0
         return reply
+
+
+def _is_ordered(names: list[str]) -> bool:
+    """Whether the lines after the caller's number are all there, in order, and the arguments after them."""
+    fixed = [name for name in names if name in _AFTER_THE_NUMBER]
+    arguments = [name for name in names if name.startswith("agi_arg_")]
+    return tuple(fixed) == _AFTER_THE_NUMBER and names[len(names) - len(arguments) :] == arguments
 
 
 def _arguments(fields: Mapping[str, str]) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Iterable
 
 import structlog
@@ -12,6 +13,8 @@ from vipex_bridge.agi.conversation import Environment, encode_get_full_variable,
 from vipex_bridge.agi.peer import Peer
 from vipex_bridge.errors import AgiError
 from vipex_bridge.lookup.result import LookupResult
+
+FORGED = "somebody's number or name has a line break in it, and lines of its own after that"
 
 
 class Dialogue:
@@ -33,6 +36,9 @@ class Dialogue:
         """Does what is asked. A caller who hangs up, or a peer that breaks off, ends it quietly."""
         try:
             match self._environment.script:
+                case _ if not self._environment.is_sound:
+                    self._log.warning("agi.environment_refused", reason=FORGED)
+                    await self._set([("VIPEX_HTTP_CODE", ""), ("VIPEX_STATUS", "UNAVAILABLE")])
                 case "lookup":
                     await self._lookup()
                 case "notify":
@@ -87,8 +93,11 @@ class Dialogue:
         await self._set([("VIPEX_STATUS", status)])
 
     async def _call(self) -> AgiCall:
-        reply = await self._peer.ask(encode_get_full_variable(CONTEXT_EXPRESSION))
-        return agi_call(self._environment, reply.value or "")
+        # A reply that a caller wrote into his own data cannot know this.
+        token = secrets.token_hex(8)
+        reply = await self._peer.ask(encode_get_full_variable(token + CONTEXT_EXPRESSION))
+        value = reply.value or ""
+        return agi_call(self._environment, value.removeprefix(token) if value.startswith(token) else "")
 
     async def _set(self, variables: Iterable[tuple[str, str]]) -> None:
         """Sets each in turn; one that Asterisk could misread is set empty, or left alone, and logged."""
