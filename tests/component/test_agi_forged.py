@@ -52,8 +52,9 @@ async def server(handler: FakeHandler, tmp_path: Path) -> AsyncIterator[AgiServe
 
 
 PIECES = [
-    "\n", "\r\n", "agi_arg_1:", "agi_arg_2:", "other", "agi_dnid:", "agi_threadid:", "agi_uniqueid:", "36", "200 ",
-    "result=1", "(x)", "agi_context:", "agi_calleridname:", "agi_extension:", "HANGUP", " ", "510", "520-",
+    "\n", "\r\n", "agi_arg_1:", "agi_arg_2:", "other", "agi_dnid:", "agi_threadid:", "agi_uniqueid:", "36",
+    "200 ", "result=1", "(x)", "agi_context:", "agi_calleridname:", "agi_extension:", "HANGUP", " ", "510",
+    "520-",
 ]  # fmt: skip
 
 

@@ -47,4 +47,5 @@ def tell(record: CallRecord) -> None:
     told = json.loads((masked(request, BILLING).body or "").encode())
     assert list(told) == list(PARAMETERS["call_end"])
     for name in ("src", "dst", "ivr_digits", "custom_field"):
-        assert told[name] == (sound(fields[name]) if isinstance(fields[name], str) else fields[name])
+        field = fields[name]
+        assert told[name] == (sound(field) if isinstance(field, str) else field)

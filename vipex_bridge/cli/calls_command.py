@@ -12,6 +12,7 @@ from vipex_bridge.calls.record import CallRecord
 from vipex_bridge.calls.timeline import timeline
 from vipex_bridge.cli.configuration import load_checked
 from vipex_bridge.cli.opened import local, opened, shown
+from vipex_bridge.cli.telling import tell
 from vipex_bridge.config.settings import PARAMETERS, Client, Settings
 from vipex_bridge.errors import BridgeError
 from vipex_bridge.privacy import keys_masked
@@ -34,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     with opened(settings) as store:
         if arguments.id is None:
             for call in store.calls(limit=arguments.limit):
-                print(_line(call, settings))
+                tell(_line(call, settings))
             return 0
         found = store.call(arguments.id)
         if found is None:
@@ -52,15 +53,15 @@ def _line(call: StoredCall, settings: Settings) -> str:
 
 def _print_call(call: StoredCall, store: Store, settings: Settings) -> None:
     if call.dropped_at is not None:
-        print(f"call {call.id} is {call.state}: {settings.privacy.dropped}")
+        tell(f"call {call.id} is {call.state}: {settings.privacy.dropped}")
     elif call.document is None:
-        print(f"call {call.id} is {call.state}: there is no document of it yet")
+        tell(f"call {call.id} is {call.state}: there is no document of it yet")
     else:
         client = Client("calls", "call_end", "http://localhost", "POST", PARAMETERS["call_end"])
         fields = call_end_fields(from_json(call.document), settings.timezone, client)
         if settings.privacy.mask_digits:
             fields = _without_keys(fields)
-        print(json.dumps(fields, indent=2, ensure_ascii=False, default=lambda mark: f"<{mark.path}>"))
+        tell(json.dumps(fields, indent=2, ensure_ascii=False, default=lambda mark: f"<{mark.path}>"))
     lines: list[tuple[float, str]] = []
     if call.facts is not None:
         lines += timeline(CallRecord.from_dict(json.loads(call.facts)))
@@ -74,7 +75,7 @@ def _print_call(call: StoredCall, store: Store, settings: Settings) -> None:
             )
     print()
     for at, what in sorted(lines):
-        print(f"{local(at, settings.timezone)}.{int(at * 1000) % 1000:03d}  {shown(what, settings)}")
+        tell(f"{local(at, settings.timezone)}.{int(at * 1000) % 1000:03d}  {shown(what, settings)}")
 
 
 def _without_keys(fields: Mapping[str, Any]) -> dict[str, Any]:

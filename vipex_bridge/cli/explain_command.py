@@ -16,6 +16,7 @@ from vipex_bridge.calls.view import kind_of
 from vipex_bridge.cdr.cel import CelSource
 from vipex_bridge.cli.configuration import load_checked
 from vipex_bridge.cli.opened import local, opened, shown
+from vipex_bridge.cli.telling import tell
 from vipex_bridge.config.settings import Settings
 from vipex_bridge.errors import BridgeError, SourceError
 from vipex_bridge.store.calls import StoredCall
@@ -40,12 +41,12 @@ def run(arguments: argparse.Namespace) -> int:
         call = _found(store, arguments.id)
         known = _known(call, store, settings)
         for line in _heading(call, known, settings):
-            print(line)
+            tell(line)
         print()
         lines = [*_said(known.record), *_concluded(call, known.record), *_sent(call, store)]
         for at, who, what in sorted(lines, key=lambda line: line[0]):
             moment = f"{local(at, settings.timezone)}.{int(at * 1000) % 1000:03d}"
-            print(f"{moment}  {who:<6}  {shown(what, settings)}")
+            tell(f"{moment}  {who:<6}  {shown(what, settings)}")
     return 0
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from vipex_bridge import __version__
 from vipex_bridge.errors import BridgeError, ConfigurationError
+from vipex_bridge.printable import printable
 
 COMMANDS = {
     "run": "the daemon",
@@ -49,10 +50,10 @@ def main(argv: list[str] | None = None) -> int:
         return int(_module(arguments.command).run(arguments))
     except ConfigurationError as error:
         for fault in error.faults:
-            print(fault, file=sys.stderr)
+            print(printable(str(fault)), file=sys.stderr)
         return 2
     except BridgeError as error:
-        print(f"vipex-bridge: {error}", file=sys.stderr)
+        print(printable(f"vipex-bridge: {error}"), file=sys.stderr)
         return 1
     except BrokenPipeError:
         return 0

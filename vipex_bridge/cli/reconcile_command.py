@@ -12,6 +12,7 @@ from vipex_bridge.cdr.sources import open_source
 from vipex_bridge.cli.configuration import load_checked
 from vipex_bridge.cli.opened import local, moment, opened
 from vipex_bridge.cli.replay_command import log_of
+from vipex_bridge.cli.telling import tell
 from vipex_bridge.errors import BridgeError
 
 
@@ -37,15 +38,15 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.dry_run:
             for rows in groups:
                 src, dst = rows[0].src or "-", rows[0].dst or "-"
-                print(f"{local(rows[0].start, settings.timezone)}  {src} -> {dst}: not told")
-            print(f"{len(groups)} calls missing")
+                tell(f"{local(rows[0].start, settings.timezone)}  {src} -> {dst}: not told")
+            tell(f"{len(groups)} calls missing")
             return 0
         told = 0
         for replayed in replay(settings, store, groups, log_of(settings), None, now):
             where = ", ".join(replayed.clients) or replayed.why_not or "no client wants it"
             started = local(replayed.started_at, settings.timezone)
             src, dst = replayed.src or "-", replayed.dst or "-"
-            print(f"{replayed.call_id:>8}  {started}  {src} -> {dst}: {where}")
+            tell(f"{replayed.call_id:>8}  {started}  {src} -> {dst}: {where}")
             told += bool(replayed.clients)
-    print(f"{len(groups)} calls missing, {told} of them queued now")
+    tell(f"{len(groups)} calls missing, {told} of them queued now")
     return 0

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from vipex_bridge.bridge.telling import fresh_token
 from vipex_bridge.cli.configuration import client_of, load_checked
+from vipex_bridge.cli.telling import tell
 from vipex_bridge.config.settings import Client, Settings
 from vipex_bridge.deliver.fill import masked
 from vipex_bridge.errors import BridgeError
@@ -38,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Prints the request."""
     settings = load_checked(arguments.config)
     client = client_of(settings, arguments.client)
-    print(shown(masked(request_of(settings, client, arguments), client)))
+    tell(shown(masked(request_of(settings, client, arguments), client)))
     return 0
 
 

@@ -17,6 +17,7 @@ from vipex_bridge.cdr.columns import to_row
 from vipex_bridge.cli.configuration import load_checked
 from vipex_bridge.cli.opened import local
 from vipex_bridge.cli.render_command import shown
+from vipex_bridge.cli.telling import tell
 from vipex_bridge.config.presets import TEXT_TIME
 from vipex_bridge.config.settings import Settings
 from vipex_bridge.deliver.fill import masked
@@ -44,13 +45,13 @@ def run(arguments: argparse.Namespace) -> int:
     data = _read(capture)
     text = _told(load_checked(arguments.config), data, cdr)
     if arguments.against is None:
-        print("\n".join(text))
+        tell("\n".join(text))
         return 0
     other = _told(load_checked(arguments.against), data, cdr)
     difference = list(
         difflib.unified_diff(text, other, arguments.config, arguments.against, lineterm="", n=5)
     )
-    print("\n".join(difference) if difference else "the same requests")
+    tell("\n".join(difference) if difference else "the same requests")
     return 1 if difference else 0
 
 

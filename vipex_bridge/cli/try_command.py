@@ -10,6 +10,7 @@ import uuid
 from vipex_bridge import recordings
 from vipex_bridge.cli import render_command
 from vipex_bridge.cli.configuration import client_of, load_checked
+from vipex_bridge.cli.telling import tell
 from vipex_bridge.config.settings import Client, Settings
 from vipex_bridge.deliver.fill import fill, masked
 from vipex_bridge.deliver.http import HttpAnswer, Transport
@@ -33,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = load_checked(arguments.config)
     client = client_of(settings, arguments.client)
     request = render_command.request_of(settings, client, arguments)
-    print(render_command.shown(masked(request, client)), end="\n\n")
+    tell(render_command.shown(masked(request, client)), end="\n\n")
     transport = Transport()
     try:
         if client.kind == "lookup":
@@ -50,13 +51,13 @@ def _look_up(client: Client, request: Request, transport: Transport) -> int:
     finally:
         lookups.close()
     if result.answer is not None:
-        print(_shown(result.answer, client), end="\n\n")
+        tell(_shown(result.answer, client), end="\n\n")
     code = "" if result.http_code is None else result.http_code
-    print(f"VIPEX_STATUS={result.status}\nVIPEX_HTTP_CODE={code}")
+    tell(f"VIPEX_STATUS={result.status}\nVIPEX_HTTP_CODE={code}")
     for name, value in result.variables:
-        print(f"{name}={hide(value, client)}")
+        tell(f"{name}={hide(value, client)}")
     if result.detail:
-        print(f"({result.detail})")
+        tell(f"({result.detail})")
     return 0 if result.status in ("OK", "NOMATCH") else 1
 
 
@@ -71,9 +72,9 @@ def _send(settings: Settings, client: Client, request: Request, transport: Trans
     try:
         answer = transport.exchange(outgoing, tls=client.tls, timeout_s=client.timeout_s, max_bytes=MAX_BYTES)
     except ExchangeError as error:
-        print(f"no answer: {error}")
+        tell(f"no answer: {error}")
         return 1
-    print(_shown(answer, client))
+    tell(_shown(answer, client))
     return 0 if 200 <= answer.status < 300 else 1
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import parse_qsl
 
+from vipex_bridge.printable import printable
+
 _UNTOLD_HEADERS = frozenset({"host", "connection", "accept", "accept-encoding", "content-length"})
 """Headers that every HTTP client sends and nobody asks about."""
 _MAX_TEXT = 4000
@@ -48,7 +50,7 @@ def show(request: ReceivedRequest, signature: str = "") -> str:
     lines += [f"  {name}: {value}" for name, value in told if name.lower() not in _UNTOLD_HEADERS]
     lines += [f"  signature: {signature}"] if signature else []
     lines += _body(request.header("Content-Type") or "", request.body)
-    return "".join(f"{_printable(line)}\n" for line in lines)
+    return "".join(f"{printable(line)}\n" for line in lines)
 
 
 def _body(content_type: str, body: bytes) -> list[str]:
@@ -110,11 +112,3 @@ def _credential(name: str, value: str) -> str:
     except (binascii.Error, UnicodeDecodeError):
         return f"{scheme} (not decodable)"
     return f"{scheme} {username}{colon}********"
-
-
-def _printable(line: str) -> str:
-    """`line` with every character that is not to be seen written as an escape."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
-        for character in line
-    )
