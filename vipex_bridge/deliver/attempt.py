@@ -54,9 +54,9 @@ class Trying:
         self._uptime = uptime
         self._random = random
 
-    def once(self, delivery: Delivery, client: Client) -> Tried:
+    def once(self, delivery: Delivery, client: Client, started_at: float) -> Tried:
         """Send the delivery to its client's server. Never raises: whatever goes wrong is a failed try."""
-        started_at, up_at_start = self._clock(), self._uptime()
+        up_at_start = self._uptime()
         started = time.monotonic()
         answer, error = None, None
         try:

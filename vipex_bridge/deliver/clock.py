@@ -21,10 +21,14 @@ class Steps:
     _ahead_s: float | None = None
     """The clock's lead over the machine's uptime at the last look."""
 
+    def pending(self, now: float, uptime_s: float) -> float:
+        """What `look` would give, which is left for it to give."""
+        if self._ahead_s is None or abs(now - uptime_s - self._ahead_s) < STEP_S:
+            return 0.0
+        return now - uptime_s - self._ahead_s
+
     def look(self, now: float, uptime_s: float) -> float:
         """By how many seconds the clock was set since the last look: less than 0 for back, 0.0 for not."""
-        ahead_s = now - uptime_s
-        before, self._ahead_s = self._ahead_s, ahead_s
-        if before is None or abs(ahead_s - before) < STEP_S:
-            return 0.0
-        return ahead_s - before
+        step_s = self.pending(now, uptime_s)
+        self._ahead_s = now - uptime_s
+        return step_s

@@ -6,9 +6,10 @@ next. With nothing due it sleeps until something is, or until it is woken.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from io import FileIO
 from random import random as any_random
@@ -23,7 +24,7 @@ from vipex_bridge.deliver.retry import What
 from vipex_bridge.errors import StoreError
 from vipex_bridge.privacy import without_keys
 from vipex_bridge.store.outbox import Delivery, NewAttempt
-from vipex_bridge.store.store import Store
+from vipex_bridge.store.store import Store, Writer
 
 log = structlog.get_logger()
 
@@ -99,7 +100,7 @@ class Deliveries:
         """By how much the clock was set and the waiting deliveries not yet moved."""
         self._followed_s = 0.0
         """By how much it was set in all, as far as the waiting deliveries were moved."""
-        self._reading_clock = threading.Lock()
+        self._reading_clock = threading.RLock()
         self._on_attempt = on_attempt
         self._lanes: dict[str, _Lane] = {}
         self._changing = threading.Lock()
@@ -190,8 +191,8 @@ class Deliveries:
                     claimed = self._next(name, lane, number)
                     continue
                 delivery, claimed = claimed, None
-                followed_s = self._followed_s
-                tried = self._try(delivery, lane)
+                started_at, followed_s = self._moment()
+                tried = self._try(delivery, lane, started_at)
                 if tried is not None:
                     claimed = self._record(delivery, tried, followed_s, lane, number)
                     self._tell(delivery, tried)
@@ -221,7 +222,7 @@ class Deliveries:
                 return None
             if lane.fails:
                 self._closing.wait(GIVES_WAY_S)
-            with self._store.write(now) as writer:
+            with self._writing() as writer:
                 claimed = writer.claim(name, 1) if lane.wants(number) else []
         except StoreError as error:
             if not self._closing.is_set():
@@ -246,11 +247,23 @@ class Deliveries:
                 self._behind_s = 0.0
             return now
 
-    def _try(self, delivery: Delivery, lane: _Lane) -> Tried | None:
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[Writer]:
+        """A transaction of now: nobody follows a set clock between its time and its end."""
+        with self._reading_clock, self._store.write(self._now()) as writer:
+            yield writer
+
+    def _moment(self) -> tuple[float, float]:
+        """The time by the clock as it is set, and by how much it had been set in all when it was that."""
+        with self._reading_clock:
+            now = self._clock()
+            return now, self._followed_s + self._behind_s + self._steps.pending(now, self._uptime())
+
+    def _try(self, delivery: Delivery, lane: _Lane, started_at: float) -> Tried | None:
         """Make one try; None when the bridge is stopping, and the next start is to make it."""
         client = lane.client
         if client is not None:
-            tried = self._trying.once(delivery, client)
+            tried = self._trying.once(delivery, client, started_at)
             return _without_keys(tried) if self._settings.privacy.mask_digits else tried
         return None if self._closing.is_set() else self._trying.without_client(delivery)
 
@@ -264,8 +277,8 @@ class Deliveries:
         lane.fails = tried.outcome.what is not What.DELIVERED
         while True:
             try:
-                now, again_at = self._now(), tried.outcome.next_attempt_at
-                with self._store.write(now) as writer:
+                again_at = tried.outcome.next_attempt_at
+                with self._writing() as writer:
                     writer.record_attempt(
                         delivery.id,
                         tried.attempt,
