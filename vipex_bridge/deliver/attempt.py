@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import FileIO
+from pathlib import PurePosixPath
 
 import structlog
 
@@ -59,8 +60,9 @@ class Trying:
         up_at_start = self._uptime()
         started = time.monotonic()
         answer, error = None, None
+        without: list[str] = []
         try:
-            answer = self._exchange(delivery, client)
+            answer = self._exchange(delivery, client, without)
             if not 200 <= answer.status <= 299:
                 error = f"the server answered {answer.status}"
         except (ExchangeError, RenderError) as failure:
@@ -85,7 +87,7 @@ class Trying:
             elapsed_s=elapsed_s,
             status_code=answer.status if answer is not None else None,
             outcome=outcome.what.value,
-            error=error,
+            error="; ".join([*([error] if error is not None else []), *without]) or None,
             answer=excerpt(answer, client) if answer is not None else None,
         )
         return Tried(attempt, outcome)
@@ -96,11 +98,12 @@ class Trying:
         attempt = NewAttempt(self._clock(), 0.0, None, retry.What.FAILED.value, reason, None)
         return Tried(attempt, retry.Outcome(retry.What.FAILED, delivery.retry_index))
 
-    def _exchange(self, delivery: Delivery, client: Client) -> HttpAnswer:
+    def _exchange(self, delivery: Delivery, client: Client, without: list[str]) -> HttpAnswer:
         if delivery.request is None:
             raise RenderError("there is no request to send")
 
         def left_out(reference: str, reason: str) -> None:
+            without.append(f"without recording {PurePosixPath(reference).name}: {reason}")
             log.warning(
                 "recording.left_out",
                 client=client.name,
