@@ -87,7 +87,8 @@ class AgiServer:
             await asyncio.wait(self._connections, timeout=_PARTING_S)
         for connection in self._connections:
             connection.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+        if self._connections:
+            await asyncio.wait(self._connections, timeout=_PARTING_S)
 
     async def _listen_tcp(self, host: str, port: int) -> None:
         try:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import re
 import sys
 from collections.abc import MutableMapping
 from typing import Any
@@ -11,6 +13,9 @@ import structlog
 
 from vipex_bridge import privacy
 from vipex_bridge.config.settings import Privacy
+from vipex_bridge.printable import printable
+
+_UNSEEN = re.compile(r"[^\x20-\x7e]")
 
 
 class Masking:
@@ -46,6 +51,23 @@ class Masking:
         return privacy.everywhere(value, self.text)
 
 
+def legible(logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """structlog's processor for a terminal: nothing that a stranger wrote moves it."""
+    traced = {name: printable(event[name], keep="\n") for name in ("exception",) if name in event}
+    return {name: privacy.everywhere(value, printable) for name, value in event.items()} | traced
+
+
+def _json(logger: object, method: str, event: MutableMapping[str, Any]) -> str:
+    """One line of JSON; what cannot be seen is escaped, for a log is read on a terminal as well."""
+    line = str(structlog.processors.JSONRenderer(ensure_ascii=False)(logger, method, event))
+    return line if line.isprintable() else _UNSEEN.sub(_escaped, line)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    char = found[0]
+    return char if char.isprintable() else json.dumps(char)[1:-1]
+
+
 def configure() -> Masking:
     """Sets up structlog for the whole process; gives what masks, which can be changed at any time."""
     masking = Masking()
@@ -54,7 +76,7 @@ def configure() -> Masking:
         # Plain, as prettier ones show locals.
         structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
         if on_terminal
-        else structlog.processors.JSONRenderer(ensure_ascii=False)
+        else _json
     )
     processors: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
@@ -67,7 +89,7 @@ def configure() -> Masking:
         transformer = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
         processors.append(structlog.processors.ExceptionRenderer(transformer))
     structlog.configure(
-        processors=[*processors, masking, renderer],
+        processors=[*processors, masking, *([legible] if on_terminal else []), renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
