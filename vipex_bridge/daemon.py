@@ -145,7 +145,7 @@ class Daemon:
 
     async def _stop(self, tasks: list[asyncio.Task[None]]) -> None:
         began = time.monotonic()
-        last = threading.Timer(STOPS_WITHIN_S, _leave)
+        last = threading.Timer(STOPS_WITHIN_S, _leave, [0 if self._stopping.is_set() else 1])
         last.daemon = True
         last.start()
         await _cancelled(tasks)
@@ -220,12 +220,12 @@ class Daemon:
         return recordings.opened(self._settings.recordings, name)
 
 
-def _leave() -> None:
+def _leave(exit_code: int) -> None:
     """Ends the process as `kill -9` would, after which nothing is lost either: see the store."""
     log.warning(
         "bridge.stop_cut_short", what_to_do="see why the disk is slow; the next start goes on from here"
     )
-    os._exit(0)
+    os._exit(exit_code)
 
 
 async def _cancelled(tasks: list[asyncio.Task[None]]) -> None:
