@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,11 @@ class Busy:
         self.bridge.wait_for("reconcile.done")
         self.pbx.begin()
         wait_until(lambda: len(self.pbx.calls) >= 40)
+
+    def wait_for_calls(self, more: int) -> None:
+        """Until so many more calls have come."""
+        before = len(self.pbx.calls)
+        wait_until(lambda: len(self.pbx.calls) >= before + more, 30.0)
 
     def ask(self, lookups: int) -> list[threading.Thread]:
         """So many callers wait for the answer of a server that gives none."""
@@ -103,6 +109,23 @@ def test_it_stops_in_time_under_load_and_loses_nothing(busy: Busy) -> None:
     )
     assert not missing, busy.bridge.log()
     check(found, busy.pbx.calls)
+
+
+@pytest.mark.timeout(reliability.rounds(300, 3600))
+def test_it_stops_in_time_although_another_program_holds_the_store(busy: Busy) -> None:
+    busy.begin()
+    for _ in range(reliability.rounds(1, 10)):
+        mark = busy.bridge.mark()
+        with closing(sqlite3.connect(busy.folder / "state.db", timeout=20, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            busy.wait_for_calls(5)
+            assert busy.bridge.stop() < STOPS_WITHIN_S, busy.bridge.log()
+        busy.bridge.launch()
+        busy.bridge.wait_for("ami.connected", after=mark)
+    busy.pbx.quiet()
+    assert not wait_for_all(busy.server, busy.pbx.calls)
+    busy.bridge.stop()
+    check(told(busy.server.received), busy.pbx.calls)
 
 
 @pytest.mark.timeout(reliability.rounds(300, 3600))

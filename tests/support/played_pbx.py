@@ -34,6 +34,8 @@ class PlayedCall:
     """The caller's channel's."""
     answered_at: float | None = None
     ended_at: float | None = None
+    has_row: bool = True
+    """Whether Asterisk came to writing its CDR row."""
 
     @property
     def caller(self) -> str:
@@ -120,7 +122,7 @@ class PlayedPbx:
                     task.cancel()
             for call in on:
                 call.is_answered = call.answered_at is not None
-                call.ended_at = time.time()
+                call.ended_at, call.has_row = time.time(), False
             self.ami.channels.clear()
             self.ami.started = (self.ami.started[0], datetime.now(UTC).strftime("%H:%M:%S"))
             self.ami.cut()
