@@ -110,7 +110,8 @@ class Forgery:
     exten: str
     routes: int
     """How many times the routing server is asked."""
-    is_whole_to_ami: bool = False
+    src: str = ""
+    """What is told of it, when that is not the number as it stands in the CDR."""
 
 
 REFUSED = "UNAVAILABLE// UNAVAILABLE UNAVAILABLE//"
@@ -121,7 +122,7 @@ FORGERIES = {
     ),
     # The script form has its arguments from Asterisk itself, and not from the environment.
     "an argument": Forgery(
-        "36\nagi_arg_1: nobody", "UNAVAILABLE// UNAVAILABLE OK/vip/251", "251", 1, is_whole_to_ami=True
+        "36\nagi_arg_1: nobody", "UNAVAILABLE// UNAVAILABLE OK/vip/251", "251", 1, src="36"
     ),
     "the end of the environment": Forgery("36\n\n200 result=1 (x)", REFUSED, "200", 0),
 }
@@ -137,10 +138,10 @@ def test_a_number_with_line_breaks_forges_nothing_and_the_call_goes_on(
     assert row["userfield"] == forgery.status
     assert len([r for r in requests if r.path == "/route"]) == forgery.routes
     (document,) = [json.loads(r.body) for r in requests if r.path == "/cdr"]
-    assert document["src"] == ("36" if forgery.is_whole_to_ami else forgery.number)
+    assert document["src"] == (forgery.src or forgery.number)
     assert (document["exten"], document["direction"]) == (forgery.exten, 1)
     events = [line["event"] for line in house.bridge.lines[mark:]]
-    assert ("ami.malformed" in events) is not forgery.is_whole_to_ami
+    assert "ami.malformed" in events
     assert ("agi.environment_refused" in events) is ("UNAVAILABLE" in forgery.status)
     assert "ami.disconnected" not in events
 
