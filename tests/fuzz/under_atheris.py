@@ -1,4 +1,5 @@
-"""`under_atheris.py TARGET [libFuzzer's options and folders]`: one target, until its time is over."""
+#!/usr/bin/env python3
+"""`under_atheris.py TARGET [options and folders of libFuzzer]`: one target, until its time is over."""
 
 from __future__ import annotations
 

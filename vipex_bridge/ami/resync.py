@@ -59,12 +59,24 @@ class Resync:
         """Where channels went while the list was on its way; '' is into no bridge."""
         self._kinds: dict[str, tuple[str, str]] = {}
         """The type and technology of each bridge."""
+        self._has_refused = False
         self.is_booting = False
         """CoreStatus does not know yet when Asterisk started: it wants asking again (`ask_again`)."""
 
     def expect(self, status_id: str, channels_id: str, bridges_id: str = "") -> None:
         """Names CoreStatus, CoreShowChannels and BridgeList by their ActionID, before any answer."""
         self._status_id, self._channels_id, self._bridges_id = status_id, channels_id, bridges_id
+
+    @property
+    def wants_list(self) -> bool:
+        """A message was refused since the last list: only a new one tells which channels are gone."""
+        return self._has_refused and self._listed is None
+
+    def list_again(self, channels_id: str) -> None:
+        """Names a further CoreShowChannels by its ActionID."""
+        self._channels_id = channels_id
+        self._has_refused = False
+        self._listed, self._hung_up, self._bridge_of, self._moved = {}, set(), {}, {}
 
     def ask_again(self, status_id: str) -> None:
         """Names a further CoreStatus by its ActionID."""
@@ -86,6 +98,7 @@ class Resync:
             return self._event(message, at)
         except AmiError as error:
             self.malformed.append(str(error))
+            self._has_refused = True
             return []
 
     def _event(self, message: Message, at: float) -> list[ev.CallEvent]:
@@ -151,6 +164,9 @@ class Resync:
             case "CoreShowChannelsComplete", _:
                 up = [self._listed[uniqueid] for uniqueid in self._listed if uniqueid not in self._hung_up]
                 self._listed = None
+                if self._has_refused:
+                    # A row may be missing, and so nobody can be said to be gone.
+                    return self._open()
                 return [*self._open(), ev.LiveChannels(at, tuple(up), self._live_bridges(up))]
             case None, response if response != "Success":
                 self.refusals.append(Refusal("CoreShowChannels", message.get("message", "")))

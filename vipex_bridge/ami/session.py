@@ -249,6 +249,8 @@ class Session:
             while True:
                 if self._resync.is_booting:
                     self._resync.ask_again(link.request("CoreStatus").id)
+                if self._resync.wants_list:
+                    self._resync.list_again(link.request("CoreShowChannels").id)
                 await link.answer(link.request("Ping"), self._answer_timeout_s)
                 await link.idle(self._ping_interval_s)
         except AmiError:

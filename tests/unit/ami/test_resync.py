@@ -203,7 +203,13 @@ def test_what_has_no_timestamp_is_timed_by_asterisks_clock(resync: Resync) -> No
 
 def test_rows_and_events_that_cannot_be_read_are_kept_for_the_log(resync: Resync) -> None:
     bad_row = Message([("event", "CoreShowChannel"), ("actionid", "c")])
-    assert told(resync, status(), LIST_BEGINS, bad_row, row("1"), LIST_ENDS) == ["live 1"]
+    # Whose row it was nobody knows, so nobody is said to be gone: the list is asked for again.
+    assert told(resync, status(), LIST_BEGINS, bad_row, row("1"), LIST_ENDS) == []
+    wanted = [resync.wants_list]
+    resync.list_again("c")
+    wanted.append(resync.wants_list)
+    assert told(resync, LIST_BEGINS, row("1"), LIST_ENDS) == ["live 1"]
+    assert [*wanted, resync.wants_list] == [True, False, False]
     assert told(resync, Message([("event", "Hangup")]), about("Hangup", "1")) == ["HungUp 1"]
     assert len(resync.malformed) == 2
 
