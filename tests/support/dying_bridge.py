@@ -39,7 +39,8 @@ def _place() -> str:
         name = str(frame.f_globals.get("__name__", ""))
         if name.startswith("vipex_bridge."):
             place = f"{name.removeprefix('vipex_bridge.')}.{frame.f_code.co_name}"
-            if not name.startswith("vipex_bridge.store."):
+            # A context manager that only hands a transaction on is not its place.
+            if not name.startswith("vipex_bridge.store.") and frame.f_code.co_name != "_writing":
                 break
     return place
 
