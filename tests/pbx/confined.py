@@ -38,6 +38,7 @@ DEEDS = {
     "RestrictRealtime": "seccomp", "LockPersonality": "seccomp", "MemoryDenyWriteExecute": "seccomp",
     "SystemCallArchitectures": "seccomp", "SystemCallFilter": "seccomp", "SystemCallErrorNumber": "seccomp",
     "TasksMax": "prlimit (of the user, not of the service)",
+    "LimitNOFILE": "prlimit",
 }  # fmt: skip
 """Directives that are applied, and by what."""
 
@@ -99,7 +100,7 @@ def _identity(unit: Unit, numbers: Mapping[str, int]) -> list[str]:
 
 
 def _limits(unit: Unit) -> list[str]:
-    return ["prlimit", f"--nproc={unit['TasksMax'][-1]}"]
+    return ["prlimit", f"--nproc={unit['TasksMax'][-1]}", f"--nofile={unit['LimitNOFILE'][-1]}"]
 
 
 def _settle(unit: Unit, state: Path, runtime: Path, numbers: Mapping[str, int], keep: list[Path]) -> None:
