@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from house import CLIENTS, MORE_CLIENTS, ROUTE, House
+from laboratory import SECOND_PORTS
 from phones import caller, extension
 from played import Played, played
 
@@ -49,7 +50,7 @@ ANSWERS = {
 
 @pytest.fixture(scope="module")
 def house() -> Iterator[House]:
-    with House(clients=CLIENTS + MORE_CLIENTS + CLIENTS_BY_NAME) as running:
+    with House(SECOND_PORTS, clients=CLIENTS + MORE_CLIENTS + CLIENTS_BY_NAME) as running:
         yield running
 
 

@@ -32,6 +32,7 @@ from pathlib import Path
 import pytest
 from confined import DEEDS, LEFT_OUT, PRIVATE, SHARED_MEMORY, read_unit
 from house import House
+from laboratory import SECOND_PORTS
 from phones import caller, extension
 from played import check_arithmetic, played
 
@@ -117,7 +118,7 @@ def confined() -> Iterator[House]:
     """The whole house, its bridge restricted and its Asterisk's files closed to others."""
     before = os.umask(0o027)
     try:
-        with House(launched_by=launcher) as running:
+        with House(SECOND_PORTS, launched_by=launcher) as running:
             yield running
     finally:
         os.umask(before)
