@@ -5,14 +5,31 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_UNIQUEID_EPOCH = re.compile(r"(?:^|-)(\d{9,11})\.\d+(?:;\d)?\Z", re.ASCII)
+_UNIQUEID = re.compile(r"(.*-)?(\d{9,11})\.(\d+)(?:;\d)?", re.ASCII | re.DOTALL)
 """`epoch.counter` or `systemname-epoch.counter`, where the name may hold both - and . itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """What a uniqueid says of its channel's creation."""
+
+    system: str
+    """The system name with its dash, '' where Asterisk has none."""
+    epoch: int
+    counter: str
+    """Digits: how many channels this run of Asterisk had made before."""
+
+
+def created(uniqueid: str) -> Created | None:
+    """When and where the channel of this uniqueid was made; None for an id that was assigned."""
+    found = _UNIQUEID.fullmatch(uniqueid)
+    return Created(found[1] or "", int(found[2]), found[3]) if found else None
 
 
 def uniqueid_epoch(uniqueid: str) -> float | None:
     """When the channel of this uniqueid was created; None when the id was assigned and tells nothing."""
-    found = _UNIQUEID_EPOCH.search(uniqueid)
-    return float(found[1]) if found else None
+    made = created(uniqueid)
+    return float(made.epoch) if made is not None else None
 
 
 @dataclass(frozen=True, slots=True)

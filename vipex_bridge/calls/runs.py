@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections.abc import Iterable
 
-from vipex_bridge.calls.rows import CdrRow
+from vipex_bridge.calls.rows import CdrRow, Created, created
 
 _RACE = 16
 """Channels made at the same moment may get their second and their number in another order."""
-_UNIQUEID = re.compile(r"(.*?)(\d{9,11})\.(\d{1,18})(?:;\d)?", re.ASCII)
-"""System name, epoch, and a counter that begins anew with Asterisk (`ast_channel_alloc`)."""
+_MOST_DIGITS = 18
+"""A longer counter is none of Asterisk's."""
 
 
 class Runs:
@@ -20,17 +19,23 @@ class Runs:
     def __init__(self, rows: Iterable[CdrRow]) -> None:
         made: dict[str, set[tuple[int, int]]] = {}
         for row in rows:
-            if found := _UNIQUEID.fullmatch(row.uniqueid):
-                made.setdefault(found[1], set()).add((int(found[2]), int(found[3])))
+            channel = _channel(row)
+            if channel is not None:
+                made.setdefault(channel.system, set()).add((channel.epoch, int(channel.counter)))
         self._begun = {system: _restarts(sorted(channels)) for system, channels in made.items()}
 
     def of(self, row: CdrRow) -> str:
         """A name of the run in which the row's channel was made; '' when nothing tells runs apart."""
-        found = _UNIQUEID.fullmatch(row.uniqueid)
-        if found is None:
+        channel = _channel(row)
+        if channel is None:
             return ""
-        run = bisect_right(self._begun[found[1]], int(found[2]))
-        return f"{found[1]}{run}" if run else ""
+        run = bisect_right(self._begun[channel.system], channel.epoch)
+        return f"{channel.system}{run}" if run else ""
+
+
+def _channel(row: CdrRow) -> Created | None:
+    channel = created(row.uniqueid)
+    return channel if channel is not None and len(channel.counter) <= _MOST_DIGITS else None
 
 
 def _restarts(channels: list[tuple[int, int]]) -> list[int]:

@@ -11,7 +11,7 @@ from vipex_bridge.calls import testimony
 from vipex_bridge.cdr.sources import open_source
 from vipex_bridge.cli.configuration import load_checked
 from vipex_bridge.cli.opened import local, moment, opened
-from vipex_bridge.cli.replay_command import log_of
+from vipex_bridge.cli.replay_command import line_of, log_of
 from vipex_bridge.cli.telling import tell
 from vipex_bridge.errors import BridgeError
 
@@ -43,10 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
             return 0
         told = 0
         for replayed in replay(settings, store, groups, log_of(settings), None, now):
-            where = ", ".join(replayed.clients) or replayed.why_not or "no client wants it"
-            started = local(replayed.started_at, settings.timezone)
-            src, dst = replayed.src or "-", replayed.dst or "-"
-            tell(f"{replayed.call_id:>8}  {started}  {src} -> {dst}: {where}")
+            tell(line_of(replayed, settings.timezone))
             told += bool(replayed.clients)
     tell(f"{len(groups)} calls missing, {told} of them queued now")
     return 0

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import time
+from zoneinfo import ZoneInfo
 
-from vipex_bridge.bridge.replaying import LogOf, replay
+from vipex_bridge.bridge.replaying import LogOf, Replayed, replay
 from vipex_bridge.calls import testimony
 from vipex_bridge.calls.rows import CdrRow
 from vipex_bridge.cdr.cel import CelSource
 from vipex_bridge.cdr.sources import open_source
 from vipex_bridge.cli.configuration import client_of, load_checked
 from vipex_bridge.cli.opened import local, moment, opened
+from vipex_bridge.cli.telling import tell
 from vipex_bridge.config.settings import Client, Settings
 from vipex_bridge.errors import BridgeError
 
@@ -40,15 +42,18 @@ def run(arguments: argparse.Namespace) -> int:
     calls = queued = 0
     with opened(settings) as store:
         for replayed in replay(settings, store, groups, log_of(settings), client, now):
-            where = ", ".join(replayed.clients) or replayed.why_not or "no client wants it"
-            print(
-                f"{replayed.call_id:>8}  {local(replayed.started_at, settings.timezone)}  "
-                f"{replayed.src or '-'} -> {replayed.dst or '-'}: {where}"
-            )
+            tell(line_of(replayed, settings.timezone))
             calls += bool(replayed.clients)
             queued += len(replayed.clients)
     print(f"{calls} of {len(groups)} calls queued again, {queued} deliveries")
     return 0
+
+
+def line_of(replayed: Replayed, timezone: ZoneInfo) -> str:
+    """A call, and for whom it was queued or why for nobody."""
+    where = ", ".join(replayed.clients) or replayed.why_not or "no client wants it"
+    started = local(replayed.started_at, timezone)
+    return f"{replayed.call_id:>8}  {started}  {replayed.src or '-'} -> {replayed.dst or '-'}: {where}"
 
 
 def _client(settings: Settings, name: str | None) -> Client | None:

@@ -12,6 +12,7 @@ from vipex_bridge.calls.document import CallDocument
 from vipex_bridge.calls.rows import CdrRow
 from vipex_bridge.privacy import without_numbers
 from vipex_bridge.store import schema
+from vipex_bridge.store.outbox import WAITING
 
 OPEN = ("live", "ended")
 """States of a call that is still to be told."""
@@ -314,7 +315,7 @@ def undelivered_since(connection: Connection, now: float) -> float:
     to_deliver = (
         select(func.min(_c.started_at))
         .join(schema.deliveries, waiting.call_id == _c.id)
-        .where(waiting.status.in_(("queued", "sending")), waiting.kind == "call_end")
+        .where(waiting.status.in_(WAITING), waiting.kind == "call_end")
     )
     oldest = [at for at in (connection.scalar(to_tell), connection.scalar(to_deliver)) if at is not None]
     return float(min([*oldest, now]))

@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import Connection
 
 from vipex_bridge.errors import StoreError
-from vipex_bridge.store import calls, progress
+from vipex_bridge.store import calls, engine, progress
 from vipex_bridge.store.progress import Progress
 
 log = structlog.get_logger()
@@ -68,7 +68,7 @@ def _trouble(path: Path, *, is_ours: bool) -> str:
         found = connection.execute("PRAGMA quick_check(1)").fetchone()
         trouble = "" if found is None or found[0] == "ok" else str(found[0]).replace("\n", " ")
     except sqlite3.DatabaseError as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        code = engine.code_of(error)
         if code == sqlite3.SQLITE_NOTADB and not is_ours:
             raise StoreError(f"{path} is not a database: name another file under store") from None
         # Locked, not readable, a full disk: opening it says what to do.

@@ -95,7 +95,7 @@ def failures_of(path: Path) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        damaged = _code(error.orig) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+        damaged = code_of(error.orig) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
         raise (StoreDamaged if damaged else StoreError)(_explained(path, error.orig)) from error
     except SQLAlchemyError as error:
         raise StoreError(f"{path}: {str(error).splitlines()[0]}") from error
@@ -104,7 +104,7 @@ def failures_of(path: Path) -> Iterator[None]:
 
 
 def _explained(path: Path, error: BaseException | None) -> str:
-    code = _code(error)
+    code = code_of(error)
     if code == sqlite3.SQLITE_NOTADB:
         return f"{path} is not a database: name another file under store"
     if code == sqlite3.SQLITE_FULL:
@@ -116,7 +116,7 @@ def _explained(path: Path, error: BaseException | None) -> str:
     return f"{path}: {error}: look after the disk and the file's owner"
 
 
-def _code(error: BaseException | None) -> int:
+def code_of(error: BaseException | None) -> int:
     """SQLite's primary result code; 0 for what is no error of it."""
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, exists, or_, select, update
 from vipex_bridge.errors import StoreError
 from vipex_bridge.store import schema
 from vipex_bridge.store.calls import OPEN
+from vipex_bridge.store.engine import code_of
 from vipex_bridge.store.outbox import FINISHED, WAITING
 
 CHUNK = 200
@@ -65,7 +66,7 @@ def _run(path: Path, statement: str) -> None:
     try:
         connection.execute(statement).fetchall()
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+        if code_of(error) != sqlite3.SQLITE_BUSY:
             raise StoreError(f"{path}: {error}: make room, or look after the disk") from error
     except sqlite3.Error as error:
         raise StoreError(f"{path}: {error}") from error
