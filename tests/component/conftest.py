@@ -78,13 +78,6 @@ def stopwatch() -> Callable[[], float]:
 
 
 @pytest.fixture
-def transport() -> Iterator[Transport]:
-    made = Transport()
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def clock() -> Clock:
     return Clock()
 

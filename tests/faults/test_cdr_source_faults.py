@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cdr_file import COLUMNS
 from delivering import Bridge, client
-from ending_bench import COLUMNS, START, Bench
-from faulty_server import FaultyServer, running
+from ending_bench import START, Bench
+from faulty_server import FaultyServer
 from story import inbound_example
 from structlog.testing import capture_logs
 
@@ -29,12 +30,6 @@ from vipex_bridge.deliver.http import Transport
 
 SEEN = "3642999425"
 """The caller of the call that AMI sees."""
-
-
-@pytest.fixture
-def server() -> Iterator[FaultyServer]:
-    with running() as made:
-        yield made
 
 
 @pytest.fixture

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from delivering import Bridge, client, keys
-from faulty_server import FaultyServer, Received, running
+from faulty_server import FaultyServer, Received
 from hypothesis import given
 from hypothesis import strategies as st
 from stored import claimed, found, new, open_in, queued, record
@@ -29,19 +28,6 @@ class SetClock:
 
     def __call__(self) -> float:
         return time.time() + self.ahead_s
-
-
-@pytest.fixture
-def transport() -> Iterator[Transport]:
-    made = Transport()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def server() -> Iterator[FaultyServer]:
-    with running() as made:
-        yield made
 
 
 @pytest.mark.parametrize("by_s", [-HOUR, DAY], ids=["back an hour", "forward a day"])

@@ -5,25 +5,18 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 import reliability
 from bridge_process import BridgeProcess
-from faulty_server import FaultyServer, Received, running
+from faulty_server import FaultyServer, Received
 from played_pbx import PlayedPbx
 from told import CONFIGURATION, NOTICE, check, told, wait_for_all
 
 LEFT_ALONE = 5
 """After every so many kills it is left alone until it has delivered something; how long it took is noted."""
-
-
-@pytest.fixture
-def server() -> Iterator[FaultyServer]:
-    with running() as made:
-        yield made
 
 
 @pytest.mark.timeout(reliability.rounds(300, 3600))

@@ -8,8 +8,8 @@ from contextlib import closing
 from pathlib import Path
 
 from bridge_process import BridgeProcess
+from cdr_file import make_table, write_row
 from delivering import wait_until
-from ending_bench import COLUMNS
 from faulty_server import Answer, FaultyServer, running
 from reliability import record
 
@@ -25,25 +25,16 @@ clients:
 """
 
 
-def _make(master: Path) -> None:
-    with closing(sqlite3.connect(master)) as database:
-        database.execute(f"CREATE TABLE cdr (AcctId INTEGER PRIMARY KEY, {COLUMNS})")
-        database.commit()
-
-
 def _write(master: Path, *numbers: int) -> None:
-    with closing(sqlite3.connect(master)) as database:
-        for number in numbers:
-            row = {
-                "start": "2026-11-23 04:50:30", "answer": "2026-11-23 04:50:42", "end": "2026-11-23 04:50:46",
-                "src": str(number), "dst": "3642999408", "channel": f"PJSIP/trunk-{number:08x}",
-                "dstchannel": f"PJSIP/251-{number:08x}", "duration": 16, "billsec": 4,
-                "disposition": "ANSWERED", "uniqueid": f"1795409430.{number}", "sequence": number,
-                "linkedid": f"1795409430.{number}",
-            }  # fmt: skip
-            marks = ", ".join("?" for _ in row)
-            database.execute(f"INSERT INTO cdr ({', '.join(row)}) VALUES ({marks})", list(row.values()))
-        database.commit()
+    for number in numbers:
+        row = {
+            "start": "2026-11-23 04:50:30", "answer": "2026-11-23 04:50:42", "end": "2026-11-23 04:50:46",
+            "src": str(number), "dst": "3642999408", "channel": f"PJSIP/trunk-{number:08x}",
+            "dstchannel": f"PJSIP/251-{number:08x}", "duration": 16, "billsec": 4,
+            "disposition": "ANSWERED", "uniqueid": f"1795409430.{number}", "sequence": number,
+            "linkedid": f"1795409430.{number}",
+        }  # fmt: skip
+        write_row(master, row)
 
 
 def _callers(server: FaultyServer) -> dict[str, set[str | None]]:
@@ -57,7 +48,7 @@ def _callers(server: FaultyServer) -> dict[str, set[str | None]]:
 
 def test_a_rotation_a_stop_and_a_receiver_that_fails_in_every_way(tmp_path: Path) -> None:
     master = tmp_path / "master.db"
-    _make(master)
+    make_table(master)
     with running() as server:
         ways: list[Answer] = [
             server.replies(500),
@@ -75,7 +66,7 @@ def test_a_rotation_a_stop_and_a_receiver_that_fails_in_every_way(tmp_path: Path
             wait_until(lambda: _read_up_to(tmp_path) >= 2)
         _write(master, 3, 4)
         master.rename(tmp_path / "master.db.1")
-        _make(master)
+        make_table(master)
         _write(master, 5)
         with bridge:
             for number in range(1, 6):

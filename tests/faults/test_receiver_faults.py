@@ -127,19 +127,6 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield made
 
 
-@pytest.fixture
-def transport() -> Iterator[Transport]:
-    made = Transport()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def server() -> Iterator[FaultyServer]:
-    with running() as made:
-        yield made
-
-
 def _queue(store: Store, url: str) -> list[int]:
     """Two notices of one call, which are to stay in order, and one of another."""
     notices = ((1, "answer"), (1, "hangup"), (2, "hangup"))

@@ -15,7 +15,7 @@ from agi_call import agi
 from bridge_process import BridgeProcess
 from delivering import wait_until
 from fake_ami import FakeAmi
-from faulty_server import FaultyServer, running
+from faulty_server import FaultyServer
 from free_ports import free_port
 from missed_calls import MissedCalls, by_caller
 
@@ -80,12 +80,6 @@ class Premises:
         assert await asyncio.to_thread(waited), (
             f"not told at {path}: {sorted(wanted - set(by_caller(self.server, path)))}\n{self.bridge.log()}"
         )
-
-
-@pytest.fixture
-def server() -> Iterator[FaultyServer]:
-    with running() as made:
-        yield made
 
 
 @pytest.fixture

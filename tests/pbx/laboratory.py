@@ -82,13 +82,13 @@ class Asterisk:
     def __init__(self, ports: Ports = DEFAULT_PORTS) -> None:
         self.ports = ports
         self._own = shutil.which("asterisk")
-        self._root = Path("/") if self._own else ROOT
+        self.root = Path("/") if self._own else ROOT
         if not self._own and not (ROOT / "usr/sbin/asterisk").exists():
             raise LaboratoryError(f"there is no Asterisk in {ROOT}: run tests/pbx/setup.sh")
         self._base = (
             f"/lab-{ports.sip}" if not self._own else f"{tempfile.gettempdir()}/vipex-lab-{ports.sip}"
         )
-        self.folder = self._root / self._base.lstrip("/")
+        self.folder = self.root / self._base.lstrip("/")
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -132,8 +132,8 @@ class Asterisk:
         self._write_configuration()
         if not self._own:
             self._set_time_zone()
-        if not self._own and not (self._root / "proc/self").exists():
-            subprocess.run(["mount", "-t", "proc", "proc", str(self._root / "proc")], check=True)
+        if not self._own and not (self.root / "proc/self").exists():
+            subprocess.run(["mount", "-t", "proc", "proc", str(self.root / "proc")], check=True)
         with (self.folder / "log/console").open("wb") as console:
             self._process = subprocess.Popen(
                 self._command("-f"),
@@ -216,7 +216,7 @@ class Asterisk:
 
     def _command(self, *arguments: str) -> list[str]:
         asterisk = [self._own or "/usr/sbin/asterisk", "-C", f"{self._base}/etc/asterisk.conf", *arguments]
-        return asterisk if self._own else ["chroot", str(self._root), *asterisk]
+        return asterisk if self._own else ["chroot", str(self.root), *asterisk]
 
     def _end_leftover(self) -> None:
         """Ends an Asterisk that a run which died left behind, known by its pid file and its folder.
@@ -261,9 +261,9 @@ class Asterisk:
     def _set_time_zone(self) -> None:
         """A bare root has no zone files, and Asterisk goes by /etc/localtime alone."""
         zone = resources.files("tzdata").joinpath("zoneinfo", TIME_ZONE).read_bytes()
-        new = self._root / f"etc/localtime.{self.ports.sip}"
+        new = self.root / f"etc/localtime.{self.ports.sip}"
         new.write_bytes(zone)
-        new.replace(self._root / "etc/localtime")
+        new.replace(self.root / "etc/localtime")
 
     def _install_scripts(self) -> None:
         """The scripts as their own docstring says, with pyst2 beside them: the root has no environment."""
@@ -287,12 +287,12 @@ class Asterisk:
 
     def _module_folder(self) -> str:
         for folder in ("usr/lib/x86_64-linux-gnu/asterisk/modules", "usr/lib/asterisk/modules"):
-            if (self._root / folder / "chan_pjsip.so").exists():
+            if (self.root / folder / "chan_pjsip.so").exists():
                 return f"/{folder}"
-        found = next((self._root / "usr/lib").glob("*/asterisk/modules/chan_pjsip.so"), None)
+        found = next((self.root / "usr/lib").glob("*/asterisk/modules/chan_pjsip.so"), None)
         if found is None:
             raise LaboratoryError("this Asterisk has no chan_pjsip")
-        return "/" + str(found.parent.relative_to(self._root))
+        return "/" + str(found.parent.relative_to(self.root))
 
     def _asterisk_conf(self) -> str:
         folders = {
@@ -306,7 +306,7 @@ class Asterisk:
         )  # fmt: skip
 
     def _modules_conf(self) -> str:
-        here = {path.name for path in (self._root / self._module_folder().lstrip("/")).glob("*.so")}
+        here = {path.name for path in (self.root / self._module_folder().lstrip("/")).glob("*.so")}
         wanted = (HERE / "modules.txt").read_text("utf-8").split()
         lines = [f"load => {name}.so" for name in wanted if f"{name}.so" in here]
         if "res_cdrel_custom.so" in here:

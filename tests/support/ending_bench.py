@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
+from cdr_file import COLUMNS, make_table, write_row
 from story import TRUNK, Story
 
 from vipex_bridge.bridge.ending import Ending
@@ -19,12 +18,6 @@ from vipex_bridge.store.outbox import Delivery
 from vipex_bridge.store.store import Store
 
 START = 1_795_409_430.0
-COLUMNS = (
-    "start, answer, end, clid, src, dst, dcontext, channel, dstchannel, lastapp, lastdata, "
-    "duration, billsec, disposition, amaflags, accountcode, peeraccount, uniqueid, linkedid, sequence, "
-    "userfield, ivr_digits, custom_field, pincode, cost_location, cc_call, recordingfile"
-)
-
 CONFIGURATION = """
 node: test
 timezone: UTC
@@ -63,9 +56,7 @@ class Bench:
 
     def make_master(self, columns: str = COLUMNS) -> None:
         """Asterisk makes its table."""
-        with closing(sqlite3.connect(self.master)) as database:
-            database.execute(f"CREATE TABLE cdr (AcctId INTEGER PRIMARY KEY, {columns})")
-            database.commit()
+        make_table(self.master, columns)
 
     def start(self) -> None:
         """The bridge starts, and has its first look."""
@@ -121,11 +112,7 @@ class Bench:
             "lastapp": "Dial", "duration": 16, "billsec": 4, "disposition": "ANSWERED", "uniqueid": "100.1",
             "linkedid": "100.1", "sequence": 1, **values,
         }  # fmt: skip
-        with closing(sqlite3.connect(self.master)) as database:
-            names = ", ".join(row)
-            marks = ", ".join("?" for _ in row)
-            database.execute(f"INSERT INTO cdr ({names}) VALUES ({marks})", list(row.values()))
-            database.commit()
+        write_row(self.master, row)
 
     def told(self, client: str = "billing") -> list[Delivery]:
         return self.store.deliveries(client=client)

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import time
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
+from cdr_file import make_table, write_row
 from fake_ami import FakeAmi, channel, event
 from faulty_server import FaultyServer, Received
-
-COLUMNS = (
-    "start, answer, end, clid, src, dst, dcontext, channel, dstchannel, lastapp, lastdata, duration, "
-    "billsec, disposition, uniqueid, linkedid, sequence"
-)
 
 
 class MissedCalls:
@@ -26,9 +20,7 @@ class MissedCalls:
         self.callers: list[str] = []
         self._ami = ami
         self._epoch = int(time.time())
-        with closing(sqlite3.connect(self.master)) as database:
-            database.execute(f"CREATE TABLE cdr (AcctId INTEGER PRIMARY KEY, {COLUMNS})")
-            database.commit()
+        make_table(self.master)
 
     async def play(self, count: int, *, seen: bool = True) -> list[str]:
         """So many calls, one after the other; the callers' numbers. `seen`: AMI tells of them too."""
@@ -54,10 +46,7 @@ class MissedCalls:
             "disposition": "NO ANSWER", "uniqueid": uniqueid, "linkedid": uniqueid,
             "sequence": len(self.callers),
         }  # fmt: skip
-        with closing(sqlite3.connect(self.master, timeout=10)) as database:
-            marks = ", ".join("?" for _ in row)
-            database.execute(f"INSERT INTO cdr ({', '.join(row)}) VALUES ({marks})", list(row.values()))
-            database.commit()
+        write_row(self.master, row)
 
 
 def by_caller(server: FaultyServer, path: str) -> dict[str, list[Received]]:

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import random
-import sqlite3
 import threading
 import time
 from collections.abc import Coroutine, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
+from cdr_file import make_table, write_row
 from fake_ami import Channel, FakeAmi, channel, event
 
 DID = "3642999408"
-COLUMNS = (
-    "start, answer, end, clid, src, dst, dcontext, channel, dstchannel, lastapp, lastdata, duration, "
-    "billsec, disposition, uniqueid, linkedid, sequence"
-)
 
 
 @dataclass
@@ -58,9 +54,7 @@ class PlayedPbx:
         self._speaking = 0
         """How many calls are telling of a step of theirs, and have not told all of it."""
         self._all_said = asyncio.Event()
-        with closing(sqlite3.connect(self.master)) as database:
-            database.execute(f"CREATE TABLE cdr (AcctId INTEGER PRIMARY KEY, {COLUMNS})")
-            database.commit()
+        make_table(self.master)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -222,10 +216,7 @@ class PlayedPbx:
             "disposition": "ANSWERED" if answered else "NO ANSWER", "uniqueid": outside["Uniqueid"],
             "linkedid": outside["Uniqueid"], "sequence": call.number,
         }  # fmt: skip
-        with closing(sqlite3.connect(self.master, timeout=20)) as database:
-            marks = ", ".join("?" for _ in row)
-            database.execute(f"INSERT INTO cdr ({', '.join(row)}) VALUES ({marks})", list(row.values()))
-            database.commit()
+        write_row(self.master, row)
 
 
 def _dest(about: Channel) -> Channel:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 import pytest
 from hypothesis import given
@@ -11,27 +11,39 @@ from hypothesis import strategies as st
 from vipex_bridge.agi.guests import MAX_TOLD, TOLD_AGAIN_S, Sparing, Waiting, may_connect
 from vipex_bridge.config.settings import LOOPBACK
 
+LAN = (ip_network("10.1.0.0/16"), ip_network("fd00:1::/64"))
+
 
 @pytest.mark.parametrize(
-    ("address", "may"),
+    ("address", "allow", "may"),
     [
-        ("127.0.0.1", True),
-        ("127.200.3.4", True),
-        ("::1", True),
-        ("::ffff:127.0.0.1", True),
-        ("128.0.0.1", False),
-        ("10.0.0.1", False),
-        ("::2", False),
-        ("::ffff:10.0.0.1", False),
-        ("fe80::1%eth0", False),
-        ("", False),
-        ("localhost", False),
+        ("127.0.0.1", LOOPBACK, True),
+        ("127.9.9.9", LOOPBACK, True),
+        ("127.200.3.4", LOOPBACK, True),
+        ("::1", LOOPBACK, True),
+        ("::ffff:127.0.0.1", LOOPBACK, True),
+        ("128.0.0.1", LOOPBACK, False),
+        ("10.0.0.1", LOOPBACK, False),
+        ("10.1.2.3", LOOPBACK, False),
+        ("::2", LOOPBACK, False),
+        ("::ffff:10.0.0.1", LOOPBACK, False),
+        ("::ffff:10.1.2.3", LOOPBACK, False),
+        ("fe80::1%eth0", LOOPBACK, False),
+        ("", LOOPBACK, False),
+        ("localhost", LOOPBACK, False),
+        ("pbx", LOOPBACK, False),
+        ("10.1.2.3", LAN, True),
+        ("::ffff:10.1.2.3", LAN, True),
+        ("10.2.2.3", LAN, False),
+        ("127.0.0.1", LAN, False),
+        ("fd00:1::5%eth0", LAN, True),
+        ("fe80::1%eth0", LAN, False),
     ],
 )
-def test_only_this_machine_may_connect_unless_the_configuration_says_otherwise(
-    address: str, may: bool
+def test_who_is_in_a_network_that_is_allowed_may_connect(
+    address: str, allow: tuple[IPv4Network | IPv6Network, ...], may: bool
 ) -> None:
-    assert may_connect(address, LOOPBACK) is may
+    assert may_connect(address, allow) is may
 
 
 @given(st.ip_addresses(v=4), st.ip_addresses(v=4), st.integers(0, 32))
