@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
+
+from vipex_bridge.calls.numbering import LONGEST_EXTENSION
 
 SHOWN_DIGITS = 3
 """What is left of a telephone number: enough to find a call again, too little to know who it was."""
 
 _FEWEST_DIGITS = 7
 """Shorter ones are extensions, ports, counts."""
-# The visual separators of RFC 3966, section 3, and those of everyday writing.
-_SEPARATORS = r"[ \-./()]{0,2}"
-_NUMBER = re.compile(rf"\d(?:{_SEPARATORS}\d){{{_FEWEST_DIGITS - 1},}}")
+# The visual separators of RFC 3966, section 3, and those of everyday writing, also as a URL has them.
+_SEPARATOR = r"[ \-./()+\u00a0\u2007\u2009\u202f\u2010-\u2014]|%20|%2[89BDF]"
+_SEPARATORS = rf"(?:{_SEPARATOR}){{0,2}}"
+_NUMBER = re.compile(rf"\d(?:{_SEPARATORS}\d){{{_FEWEST_DIGITS - 1},}}", re.IGNORECASE)
 
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 _STAMP_DAY = r"(?:19|20)\d\d-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
@@ -38,13 +41,21 @@ _KEYED = re.compile(
 )
 
 
-def without_numbers(text: str) -> str:
+def without_numbers(text: str, extensions: re.Pattern[str] | None = None) -> str:
     """The text with every telephone number masked but for its last digits: `********052`.
 
-    A number is seven digits or more, with or without separators. Ids, times and IP addresses stay.
+    A number is seven digits or more, with or without separators. Ids, times and IP addresses stay, and what
+    is an extension as a whole: written in one, with no `+` before it.
     """
+
+    def masked(found: re.Match[str]) -> str:
+        is_international = found.string[: found.start()].endswith(("+", "%2B", "%2b"))
+        if extensions is None or is_international or len(found[0]) > LONGEST_EXTENSION:
+            return _masked(found)
+        return found[0] if extensions.fullmatch(found[0]) is not None else _masked(found)
+
     parts = _KEPT.split(text)
-    parts[::2] = [_NUMBER.sub(_masked, part) for part in parts[::2]]
+    parts[::2] = [_NUMBER.sub(masked, part) for part in parts[::2]]
     return "".join(parts)
 
 
@@ -58,6 +69,18 @@ def keys_masked(keys: str) -> str:
     return re.sub(r"[^,]", "*", keys)
 
 
+def call_without_keys(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """A call's fields, by the documentation's names, and its parts', with a star for each key pressed."""
+    masked: dict[str, Any] = {}
+    if isinstance(fields.get("sub_cdrs"), list):
+        masked["sub_cdrs"] = [
+            call_without_keys(part) if isinstance(part, Mapping) else part for part in fields["sub_cdrs"]
+        ]
+    if fields.get("ivr_digits") is not None:
+        masked["ivr_digits"] = keys_masked(str(fields["ivr_digits"]))
+    return {**fields, **masked}
+
+
 def without_keys(text: str) -> str:
     """The text with what stands in it as `ivr_digits` masked: in JSON, XML, a form, a URL, a sentence."""
     return _KEYED.sub(lambda found: found[1] + re.sub(r"%..|[^,;. %\"'\\-]", _one_key, found[2]), text)
@@ -68,11 +91,14 @@ def _one_key(found: re.Match[str]) -> str:
 
 
 def everywhere(value: Any, mask: Callable[[str], str]) -> Any:
-    """The same with every text in it masked, however deep in lists and mappings; anything else stays."""
+    """The same with every text in it masked, however deep in lists and mappings.
+
+    Numbers stay as they are; anything else becomes the text by which the log would tell it.
+    """
     if isinstance(value, str):
         return mask(value)
     if isinstance(value, dict):
-        return {name: everywhere(item, mask) for name, item in value.items()}
+        return {mask(str(name)): everywhere(item, mask) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [everywhere(item, mask) for item in value]
-    return value
+    return value if value is None or isinstance(value, int | float) else mask(repr(value))

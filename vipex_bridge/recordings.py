@@ -10,16 +10,19 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from io import FileIO
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from vipex_bridge.config.settings import Recordings
 from vipex_bridge.errors import RecordingError
 
 _HOW = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 """A link put in the recording's place is not followed, and no pipe or device there holds us up."""
+
+_SOUND = (".mp3", ".wav", ".WAV", ".ogg", ".opus", ".m4a", ".gsm")
+"""What converters make, and make it of."""
 
 QUIET_S = 1.0
 """How long a file keeps its size before it counts as complete."""
@@ -63,6 +66,38 @@ def look(root: Path, name: str, now: float) -> FileState:
         return FileState(now, path.stat().st_size if path is not None else None)
     except OSError:
         return FileState(now, None)
+
+
+def chosen(options: Recordings, name: str) -> str:
+    """The name of the file that stands for the recording that Asterisk calls `name`.
+
+    What a converter made of it (`recordings.converted`) comes first, then the file itself, then one of the
+    same name with another ending: some converters take the first file away. `name` while there is none.
+    """
+    own = PurePosixPath(name)
+    if not own.name.strip("."):
+        return name
+    converted = [f".{options.converted}"] if options.converted is not None else []
+    beside = [str(own.with_suffix(ending)) for ending in (*converted, *_SOUND)]
+    for candidate in (*beside[: len(converted)], name, *beside[len(converted) :]):
+        if look(options.root, candidate, 0.0).size_bytes:
+            return candidate
+    return name
+
+
+def are_whole(options: Recordings, names: Iterable[str], seen: dict[str, FileState], now: float) -> bool:
+    """Whether each recording is there, as the converter makes it if there is one, and has stopped growing.
+
+    `seen` keeps what this look found, for the next one.
+    """
+    whole = True
+    for name in names:
+        file = chosen(options, name)
+        state = look(options.root, file, now)
+        is_final = options.converted is None or PurePosixPath(file).suffix == f".{options.converted}"
+        whole = whole and is_final and settled(state, seen.get(file))
+        seen[file] = earlier_of(state, seen.get(file))
+    return whole
 
 
 def settled(state: FileState, earlier: FileState | None) -> bool:

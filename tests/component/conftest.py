@@ -13,6 +13,8 @@ import pytest
 import trustme
 from faulty_server import FaultyServer, running
 from looking_up import Clock
+from sql_servers import SqlServer
+from stored import stored_at
 
 from vipex_bridge.deliver.http import Transport
 from vipex_bridge.lookup.exchange import Lookups
@@ -68,6 +70,17 @@ def refusing_port() -> Iterator[int]:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield int(bound.getsockname()[1])
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Each database system that can keep the state, in turn: `open_in(tmp_path)` opens a store of it."""
+    if request.param == "sqlite":
+        yield "sqlite"
+        return
+    server: SqlServer = request.getfixturevalue("postgresql_server")
+    with server.database() as url, stored_at(tmp_path, url):
+        yield "postgresql"
 
 
 @pytest.fixture

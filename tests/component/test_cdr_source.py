@@ -411,7 +411,10 @@ def test_a_view_is_refused_with_a_reason(master: MasterDb) -> None:
         open_source(view, UTC_ZONE).newest()
 
 
-@pytest.mark.parametrize("url", ["mysql://vipex:hunter2@127.0.0.1/cdr", "no url at all", "csv:///var/x.csv"])
+@pytest.mark.parametrize(
+    "url",
+    ["oracle://vipex:hunter2@h/cdr", "no url at all", "mysql://a:hunter2@h:p/cdr", "mysql://a:hunter2@h"],
+)
 def test_a_source_of_another_kind_is_refused_without_telling_its_password(url: str) -> None:
     with pytest.raises(SourceError) as refused:
         open_source(Cdr(Secret(url), "pgsql", "cdr", {}, ""), UTC_ZONE)

@@ -23,7 +23,7 @@ from vipex_bridge.bridge.telling import Telling, numbering_of
 from vipex_bridge.calls.events import ConnectionLost
 from vipex_bridge.calls.rows import CdrRow, CelRow
 from vipex_bridge.calls.tracker import Tracker
-from vipex_bridge.cdr.cel import CelSource
+from vipex_bridge.cdr.cel import SqliteCel
 from vipex_bridge.cdr.poller import Poller
 from vipex_bridge.config.load import load_text
 from vipex_bridge.config.presets import CDR_COLUMNS, CEL_COLUMNS, CEL_PRESET
@@ -79,8 +79,8 @@ def options(path: Path, **columns: str) -> Cdr:
     return Cdr(Secret(f"sqlite:///{path}"), "cel", "cel", mapping, CEL_PRESET.time_format)
 
 
-def source(path: Path, timezone: str = "UTC") -> CelSource:
-    return CelSource(options(path), ZoneInfo(timezone))
+def source(path: Path, timezone: str = "UTC") -> SqliteCel:
+    return SqliteCel(options(path), ZoneInfo(timezone))
 
 
 def start_of(case: str) -> float:
@@ -168,7 +168,7 @@ def test_columns_may_have_other_names(tmp_path: Path) -> None:
     master = MasterDb(tmp_path / "master.db", renamed)
     values = {"eventtype": "PICKUP", "eventtime": "1795409377.5", "uniqueid": "a.1", "linkedid": "a.1"}
     master.insert("cel", {**values, "channame": "PJSIP/200-00000001", "extra": '{"x": 1}'})
-    [row] = CelSource(options(master.path, eventextra="extra"), ZoneInfo("UTC")).rows_of(["a.1"], 0.0, None)
+    [row] = SqliteCel(options(master.path, eventextra="extra"), ZoneInfo("UTC")).rows_of(["a.1"], 0.0, None)
     assert (row.extra, row.at) == ('{"x": 1}', 1795409377.5)
 
 
@@ -183,7 +183,7 @@ def test_a_missing_file_or_table_is_said_to_be(tmp_path: Path) -> None:
 
 def test_other_databases_are_refused() -> None:
     with pytest.raises(SourceError, match="CEL sources of the kind mysql are not supported yet"):
-        CelSource(Cdr(Secret("mysql://h/db"), "cel", "cel", {}, CEL_PRESET.time_format), ZoneInfo("UTC"))
+        SqliteCel(Cdr(Secret("mysql://h/db"), "cel", "cel", {}, CEL_PRESET.time_format), ZoneInfo("UTC"))
 
 
 # -- calls completed by it ------------------------------------------------------------------
@@ -219,7 +219,7 @@ class Bench:
             Telling(settings),
             Poller(settings.cdr, settings.timezone, None, clock=self.clock),
             ami_connected=lambda: self.connected,
-            channel_events=ChannelEvents(CelSource(settings.cel, settings.timezone), clock=self.clock),
+            channel_events=ChannelEvents(SqliteCel(settings.cel, settings.timezone), clock=self.clock),
             wake=lambda client: None,
             clock=self.clock,
             monotonic=self.clock,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import shutil
 from pathlib import Path
 
@@ -99,3 +100,18 @@ def test_what_cannot_be_read_is_one_line(
         assert (code, out, errors.count("\n")) == (1, "", 1), wrong
     assert f"{broken}:1: " in errors
     assert said(tmp_path / "no.yaml", capsys, CASE)[0] == 2
+
+
+def test_any_line_separator_may_stand_in_a_row(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """JSON ends a line with LF alone: a name may hold U+2028 or U+0085 as it is (RFC 8259, section 7)."""
+    rows = [json.loads(line) for line in (CASE / "cdr.jsonl").read_text("utf-8").split("\n") if line]
+    odd = tmp_path / "odd.jsonl"
+    odd.write_text(
+        "\n".join(json.dumps(row | {"clid": "a\u2028b\x85c"}, ensure_ascii=False) for row in rows) + "\n",
+        "utf-8",
+    )
+    shown = said(config, capsys, CASE / "ami.log.gz", "--cdr", odd)
+    assert shown[0] == 0, shown[2]
+    assert shown == said(config, capsys, CASE)

@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import os
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from vipex_bridge.calls.price import Times
 from vipex_bridge.config.load import Loaded, load
 from vipex_bridge.config.settings import TariffLine, User
 from vipex_bridge.errors import ConfigurationError
@@ -135,7 +137,7 @@ def test_faults_of_all_files_come_in_file_order(tmp_path: Path) -> None:
         "config.yaml:5: store: is no database URL, such as sqlite:////var/lib/FILE.db",
         "a.yaml:2: clients.crm: this client is there already, at config.yaml:4",
         "a.yaml:3: clients.ok.secret: !env: the environment variable NOPE is not set",
-        "a.yaml:4: node: an included file holds `clients:` and nothing else",
+        "a.yaml:4: node: an included file holds `clients:` and `tokens:`, nothing else",
         "b.yaml:2: (syntax): while parsing a flow node, expected the node content, but found '<stream end>'",
         "c.yaml:1: clients: must be a mapping (`key: value` lines)",
         "d.yaml:1: (file): must hold `key: value` lines",
@@ -228,6 +230,22 @@ def test_users_and_tariff_from_csv(tmp_path: Path) -> None:
     assert [file.name for file in config.settings.files] == ["config.yaml", "users.csv", "tariff.csv"]
 
 
+def test_lines_of_a_tariff_hold_at_their_times(tmp_path: Path) -> None:
+    config = loaded(
+        tmp_path,
+        {
+            "config.yaml": "numbers: {tariff: tariff.csv}\n",
+            "tariff.csv": "prefix,per_minute,valid_from,valid_until,days,hours\n"
+            "36,10,,,,\n36,5,2026-12-01,2026-12-31,Mon-Fri,08:00-18:00\n36,2,,,fri-mon wed,22:00-6:00\n",
+        },
+    )
+    assert [line.times for line in config.settings.numbers.tariff] == [
+        None,
+        Times(date(2026, 12, 1), date(2026, 12, 31), frozenset(range(5)), (480, 1080)),
+        Times(days=frozenset({4, 5, 6, 0, 2}), minutes=(1320, 360)),
+    ]
+
+
 TABLES = [
     ("users", "", ["users.csv:1: (header): the file is empty: its first line must name the columns extension, user_id, user_number, cost_location"]),
     ("users", "200,6\n", ['users.csv:1: (header): unknown column "200": the first line names extension, user_id, user_number or cost_location']),
@@ -251,6 +269,20 @@ TABLES = [
             'tariff.csv:5: per_minute: "-1" is no amount, such as 12.5',
             "tariff.csv:6: per_minute: is empty",
             'tariff.csv:7: increment: "0/1" is no increment: write "60/60" or "1/1"',
+        ],
+    ),
+    (
+        "tariff",
+        "prefix,per_minute,valid_from,valid_until,days,hours\n"
+        "36,1,1.12.2026,,,\n36,1,2026-12-02,2026-12-01,,\n36,1,,,mon-day,\n36,1,,,,8-18\n36,1,,,,10:00-10:00\n"
+        "36,2,,,sat sun,\n36,3,,,sat sun,\n",
+        [
+            'tariff.csv:2: valid_from: "1.12.2026" is no day, such as 2026-11-24',
+            "tariff.csv:3: valid_until: is before valid_from",
+            'tariff.csv:4: days: "mon-day" is no day of the week: write mon-fri, or sat sun',
+            'tariff.csv:5: hours: "8-18" are no hours, such as 08:00-18:00 or 22:00-06:00',
+            'tariff.csv:6: hours: "10:00-10:00" are no hours, such as 08:00-18:00 or 22:00-06:00',
+            'tariff.csv:8: prefix: "36" stands here twice (first on line 7)',
         ],
     ),
 ]  # fmt: skip

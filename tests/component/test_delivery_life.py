@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -102,8 +103,6 @@ def test_a_reload_brings_new_clients_new_secrets_and_other_numbers_of_workers(
             deliveries.wake("billing")
             deliveries.wake("crm")
             bridge.wait_for(2 * count)
-        alive = {thread.name for thread in threading.enumerate() if thread.name.startswith("deliver-billing")}
-        assert alive >= {f"deliver-billing-{number}" for number in range(3)}
     sent = [request.header("X-Api-Key") for request in faulty_server.received]
     assert [key for key in sent if key] == ["old", "new", "newer"]
 
@@ -243,6 +242,7 @@ def test_an_idle_bridge_looks_at_its_store_hardly_ever(bridge: Bridge, due_in_s:
         return NOW
 
     bridge.clock = clock
+    bridge.uptime = time.monotonic
     with bridge.running(client(concurrency=1)):
         threading.Event().wait(1.0)
-        assert len(looked) <= 6
+        assert len(looked) <= 4

@@ -17,6 +17,7 @@ from stored import NOW, claimed, document, found, new, open_in, queued, record, 
 from vipex_bridge.calls.document import to_json
 from vipex_bridge.cli.main import main
 from vipex_bridge.receive.server import Receiver, parse_answer
+from vipex_bridge.store.privacy import can_be_compacted
 from vipex_bridge.store.store import Store
 
 DAY = 86_400.0
@@ -152,6 +153,29 @@ def test_a_call_that_is_not_told_yet_keeps_its_data(store: Store) -> None:
     assert call is not None and call.facts == PLANTED
 
 
+def test_a_row_that_comes_after_all_leaves_only_its_key(tmp_path: Path, store: Store) -> None:
+    call_id = told(store, "1700000000.1", PLANTED)
+    assert store.drop_payloads(AFTER, NOW + 8 * DAY) == 1
+    late = row("1700000000.1", None, start=NOW + 5, linkedid="1700000000.1", src=PLANTED)
+    with store.write(NOW + 8 * DAY) as writer:
+        assert writer.add_rows([late], call_id) == [late]
+    with store.write(NOW + 8 * DAY) as writer:
+        assert writer.add_rows([late], call_id) == []
+    assert store.rows_of(call_id) == []
+    assert hits(tmp_path, PLANTED) == 0
+
+
+MIB = 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "hours"),
+    [(20 * MIB, list(range(24))), (32 * MIB + 1, [2, 3, 4]), (256 * MIB, [2, 3, 4]), (256 * MIB + 1, [])],
+)
+def test_a_great_store_is_written_anew_at_night_only(size_bytes: int, hours: list[int]) -> None:
+    assert [hour for hour in range(24) if can_be_compacted(size_bytes, hour)] == hours
+
+
 def test_a_store_of_the_version_before_is_taken_over(tmp_path: Path) -> None:
     with open_in(tmp_path) as store:
         delivery_id = delivered(store, told(store, "1700000000.1", PLANTED), PLANTED)
@@ -159,6 +183,9 @@ def test_a_store_of_the_version_before_is_taken_over(tmp_path: Path) -> None:
         for table in ("calls", "deliveries"):
             database.execute(f"DROP INDEX {table}_kept")
             database.execute(f"ALTER TABLE {table} DROP COLUMN dropped_at")
+        database.execute("DROP TABLE nodes")
+        database.execute("ALTER TABLE deliveries DROP COLUMN own_files")
+        database.execute(f"UPDATE cdr_rows SET dstchannel = 'Local/{PLANTED}@outside-00000002;1'")
         database.execute("UPDATE meta SET value = '1' WHERE key = 'schema_version'")
         database.commit()
     for _ in range(2):
@@ -166,6 +193,7 @@ def test_a_store_of_the_version_before_is_taken_over(tmp_path: Path) -> None:
             assert found(store, delivery_id).dropped_at is None
     with closing(Store(url_of(tmp_path), "pbx1")) as store:
         assert store.drop_payloads(AFTER, NOW + 8 * DAY) == 2
+        assert hits(tmp_path, PLANTED) == 0
 
 
 # -- as an operator meets it ----------------------------------------------------------------

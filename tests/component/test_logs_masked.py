@@ -13,7 +13,8 @@ from pathlib import Path
 from bridge_process import BridgeProcess
 
 PROGRAM = """
-import logging, sys
+import logging, re, sys
+from pathlib import Path
 import structlog
 from vipex_bridge.cli import logs
 from vipex_bridge.config.settings import Privacy
@@ -21,9 +22,11 @@ from vipex_bridge.config.settings import Privacy
 masking = logs.configure()
 log = structlog.get_logger().bind(call=7654321)
 log.info("shown", src="36709676052")
-masking.hidden = Privacy(mask_digits=True, mask_numbers_in_logs=True)
+masking.hide(Privacy(mask_digits=True, mask_numbers_in_logs=True), re.compile(r"^\\d{3}(\\d{4})?$"))
 log.info("told", src="36709676052", to=["3642999409", "251"], uniqueid="1795409430.12", ivr_digits="1,22",
-         body='{"ivr_digits": "4,5"}', number=36709676052)
+         body='{"ivr_digits": "4,5"}', number=36709676052,
+         exten="2510002", file=Path("in-36709676052.wav"), by={"36709676052": {"36709676052"}},
+         at=1.5, no=None)
 try:
     raise ValueError("no route to +36 70 967 6052")
 except ValueError:
@@ -38,15 +41,18 @@ def test_every_text_of_a_line_an_exception_and_a_librarys_word() -> None:
         [sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=60, check=True
     )
     before, told, failed, *library = done.stderr.splitlines()
+    raised, met = (json.loads(line) for line in library)
     assert json.loads(before)["src"] == "36709676052"
     line = json.loads(told)
     assert (line["src"], line["to"]) == ("********052", ["*******409", "251"])
     assert (line["ivr_digits"], line["body"]) == ("*,**", '{"ivr_digits": "*,*"}')
     assert (line["uniqueid"], line["number"], line["call"]) == ("1795409430.12", 36709676052, 7654321)
+    assert (line["exten"], line["file"]) == ("2510002", "PosixPath('in-********052.wav')")
+    assert (line["by"], line["at"], line["no"]) == ({"********052": "{'********052'}"}, 1.5, None)
     assert json.loads(failed)["exception"][0]["exc_value"] == "no route to +** ** *** *052"
     assert "36709676052" not in "\n".join(library)
-    assert "ValueError: no route to +** ** *** *052" in library
-    assert library[-1] == "library: met ********052"
+    assert raised["exception"][0]["exc_value"] == "no route to +** ** *** *052"
+    assert (met["logger"], met["level"], met["event"]) == ("library", "warning", "met ********052")
 
 
 def test_a_terminal_shows_no_more() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import threading
 import time
@@ -124,7 +125,9 @@ async def test_a_caller_is_not_held_beyond_the_timeout(
     result = await ask(lookups, client(faulty_server.url, timeout_s=TIMEOUT_S))
     assert stopwatch() - before < TIMEOUT_S + SLACK_S
     assert (result.status, result.http_code, result.variables) == ("TIMEOUT", None, DEFAULTS)
-    assert "within 0.5 s" in result.detail
+    # What was left for the exchange itself: of half a second a busy machine spends a hundredth before.
+    said = re.search(r"within (\d[\d.]*) s$", result.detail)
+    assert said is not None and 0 < float(said[1]) <= TIMEOUT_S, result.detail
 
 
 async def test_not_even_by_a_resolver_that_hangs(

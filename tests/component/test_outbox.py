@@ -1,17 +1,25 @@
-"""The outbox: nothing lost, nothing claimed twice, one call's deliveries in order. Real files."""
+"""The outbox: nothing lost, nothing claimed twice, one call's deliveries in order. Files, and a server."""
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from sql_servers import SqlServer
 from stored import NOW, claimed, found, new, open_in, queued, record, url_of
 from structlog.testing import capture_logs
 
@@ -20,7 +28,7 @@ from vipex_bridge.store.store import Store
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+def store(tmp_path: Path, store_system: str) -> Iterator[Store]:
     with open_in(tmp_path) as opened:
         yield opened
 
@@ -222,10 +230,11 @@ def test_eight_threads_claim_everything_once(store: Store) -> None:
 class Outbox(RuleBasedStateMachine):
     """Queue, claim, tries of any outcome, time, restarts and resends in any order, against a plain model."""
 
-    def __init__(self) -> None:
+    def __init__(self, database: AbstractContextManager[str]) -> None:
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp())
-        self.store = Store(url_of(self.folder), "pbx1")
+        self.open = ExitStack()
+        self.url = self.open.enter_context(database)
+        self.store = Store(self.url, "pbx1")
         self.now = NOW
         self.model: dict[int, str] = {}
         self.place: dict[int, tuple[str, int]] = {}
@@ -294,7 +303,7 @@ class Outbox(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         self.store.close()
-        self.store = Store(url_of(self.folder), "pbx1")
+        self.store = Store(self.url, "pbx1")
         with self.store.write(self.now) as writer:
             writer.release_claims()
         for number, status in self.model.items():
@@ -333,8 +342,21 @@ class Outbox(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.store.close()
-        shutil.rmtree(self.folder)
+        self.open.close()
 
 
-TestOutboxInAnyOrder = Outbox.TestCase
-TestOutboxInAnyOrder.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
+@contextmanager
+def in_a_folder() -> Iterator[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield url_of(Path(folder))
+
+
+def test_the_outbox_in_any_order() -> None:
+    bounds = settings(max_examples=25, stateful_step_count=30, deadline=None)
+    run_state_machine_as_test(cast("type[Outbox]", lambda: Outbox(in_a_folder())), settings=bounds)
+
+
+def test_and_on_a_server(postgresql_server: SqlServer) -> None:
+    bounds = settings(max_examples=8, stateful_step_count=30, deadline=None)
+    made = cast("type[Outbox]", lambda: Outbox(postgresql_server.database()))
+    run_state_machine_as_test(made, settings=bounds)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from vipex_bridge.bridge.reconciling import EVERY_S, Reconciling
 from vipex_bridge.calls.rows import CdrRow
-from vipex_bridge.cdr.sources import SqliteSource
+from vipex_bridge.cdr.sqlite_source import SqliteSource
 from vipex_bridge.cli.main import main
 from vipex_bridge.config.load import load_text
 

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.request import Request, urlopen
 
 import pytest
 import trustme
@@ -29,6 +30,7 @@ from canaries import Canaries
 from captured_rows import CAPTURES
 from fake_ami import FakeAmi
 from faulty_server import FaultyServer, Received, running
+from free_ports import free_port
 from standardwebhooks.webhooks import Webhook
 
 from vipex_bridge.cli.main import main
@@ -42,7 +44,7 @@ asterisk:
 numbers: {{trunks: ['PJSIP/trunk*'], extensions: '^\\d{{3,4}}$'}}
 store: sqlite:///{state}/state.db
 retention: 36500d
-http: {{listen: 127.0.0.1:1, tokens: ['{token}']}}
+http: {{listen: 127.0.0.1:0, tokens: ['{token}']}}
 include: clients.d/*.yaml
 clients:
   route:
@@ -97,12 +99,6 @@ WORSE = """
 """
 TRIED = {"route": 0, "failing": 0, "stranger": 1, "crm": 0, "gone": 1, "billing": 0, "archive": 0}
 """Each client, and what `try` ends with."""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def echo(server: FaultyServer) -> FaultyServer:
@@ -278,8 +274,20 @@ async def a_day(planted: Planted, bridge: BridgeProcess, ami: FakeAmi, port: int
         bridge.wait_for("configuration.reloaded")
         for file in planted.state.iterdir():
             planted.canaries.wrote(f"{file.name} while running", file.read_bytes())
+        for path in ("/metrics", "/api/v1/clients", "/api/v1/deliveries", "/clients", "/deliveries"):
+            planted.canaries.wrote(path, told_with_a_token(bridge, path))
 
     await asyncio.to_thread(waits)
+
+
+def told_with_a_token(bridge: BridgeProcess, path: str) -> bytes:
+    """What the bridge's own server says to who has its token."""
+    port = bridge.wait_for("http.listening")["port"]
+    [token] = re.findall(r"tokens: \['(.*?)'\]", bridge.config.read_text("utf-8"))
+    asked = Request(f"http://127.0.0.1:{port}{path}", headers={"Authorization": f"Bearer {token}"})
+    with urlopen(asked, timeout=10) as answer:  # noqa: S310
+        body: bytes = answer.read()
+        return body
 
 
 def the_operators_commands(planted: Planted, bridge: BridgeProcess) -> None:
@@ -315,21 +323,23 @@ def every_secret_arrived_where_it_belongs(planted: Planted) -> None:
         Webhook(canaries.secrets["signing-by-file"].encode()).verify(request.body, headers)
 
 
-def test_the_password_of_a_cdr_database_is_not_in_what_ends_the_start(
+def test_the_password_of_a_cdr_database_is_nowhere_when_it_cannot_be_reached(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     canaries = Canaries()
     password = canaries.plant("cdr", "canary-cdr-0123")
     text = (
-        f"asterisk: {{agi: null, cdr: {{source: 'mysql://asterisk:{password}@127.0.0.1/cdr'}}}}\n"
+        f"asterisk: {{agi: null, cdr: {{source: 'mysql://asterisk:{password}@127.0.0.1:{free_port()}/cdr'}}}}\n"
         f"store: sqlite:///{tmp_path}/state.db\n"
     )
     bridge = BridgeProcess(tmp_path, text)
-    for command in ("check", "run"):
+    for command, code in (("check", 0), ("doctor", 1)):
         done = bridge.command(command)
-        assert done.returncode == (0 if command == "check" else 1)
+        assert done.returncode == code
         canaries.wrote(command, done.stdout + done.stderr)
-    assert re.search("mysql are not supported", canaries.written["run"].decode())
+    with bridge:
+        assert "Connection refused" in bridge.wait_for("cdr.source_failed")["error"]
+    canaries.wrote("log", bridge.log())
     assert canaries.found() == []
 
 

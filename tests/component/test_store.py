@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 from stored import NOW, claimed, document, found, new, open_in, queued, record, refusal, row, url_of
 
 from vipex_bridge.errors import StoreDamaged, StoreError
@@ -22,7 +23,7 @@ DAY = 86400.0
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+def store(tmp_path: Path, store_system: str) -> Iterator[Store]:
     with open_in(tmp_path) as opened:
         yield opened
 
@@ -215,18 +216,19 @@ def test_a_name_that_is_no_unicode_is_kept_all_the_same(store: Store) -> None:
 # -- opening --------------------------------------------------------------------------------
 
 
-def test_a_commit_is_on_the_disk_and_nobody_else_reads_it(tmp_path: Path, store: Store) -> None:
+def test_a_commit_is_on_the_disk_and_nobody_else_reads_it(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
-    identify(store, "a")
-    modes = {
-        stat.S_IMODE(file.stat().st_mode) for file in tmp_path.glob("state.db*") if file.suffix != ".lock"
-    }
-    assert modes == {0o600}
-    with closing(sqlite3.connect(path)) as other:
-        assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    with store.write(NOW) as writer:
-        settings = writer._connection.exec_driver_sql("PRAGMA synchronous").scalar()
-    assert settings == 2, "FULL"
+    with open_in(tmp_path) as store:
+        identify(store, "a")
+        modes = {
+            stat.S_IMODE(file.stat().st_mode) for file in tmp_path.glob("state.db*") if file.suffix != ".lock"
+        }
+        assert modes == {0o600}
+        with closing(sqlite3.connect(path)) as other:
+            assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        with store.write(NOW) as writer:
+            settings = writer._connection.exec_driver_sql("PRAGMA synchronous").scalar()
+        assert settings == 2, "FULL"
 
 
 def test_a_second_bridge_is_refused_and_told_which_one_has_it(tmp_path: Path) -> None:
@@ -364,9 +366,11 @@ def test_a_command_sets_nothing_aside(tmp_path: Path) -> None:
     [
         ("sqlite:////nowhere/at/all/state.db", "does not exist"),
         ("sqlite:///{folder}", "is a folder"),
-        ("sqlite://", "SQLite file"),
-        ("sqlite:///:memory:", "SQLite file"),
-        ("postgresql://u:p4ss@db/x", "SQLite file"),
+        ("sqlite://", "must be sqlite:////path"),
+        ("sqlite:///:memory:", "must be sqlite:////path"),
+        ("mysql://u:p4ss@db/x", "must be sqlite:////path"),
+        ("postgresql://u:p4ss@127.0.0.1:1/x", "cannot be reached"),
+        ("postgresql://u:p4ss@127.0.0.1", "names no database"),
         ("p4ss", "database URL"),
     ],
 )
@@ -389,7 +393,7 @@ def test_a_closed_store_says_so(tmp_path: Path) -> None:
 # -- retention ------------------------------------------------------------------------------
 
 
-def test_what_is_old_and_done_is_forgotten_with_all_that_hangs_on_it(tmp_path: Path, store: Store) -> None:
+def test_what_is_old_and_done_is_forgotten_with_all_that_hangs_on_it(store: Store) -> None:
     call_id = identify(store, "a")
     with store.write(NOW) as writer:
         writer.add_rows([row("a")], call_id)
@@ -400,9 +404,9 @@ def test_what_is_old_and_done_is_forgotten_with_all_that_hangs_on_it(tmp_path: P
     tell(store, call_id)
     assert store.retire(30 * DAY, NOW + 29 * DAY) == 0
     assert store.retire(30 * DAY, NOW + 31 * DAY) == 2
-    with closing(sqlite3.connect(tmp_path / "state.db")) as connection:
+    with store.reading() as connection:
         for table in ("calls", "call_keys", "cdr_rows", "deliveries", "attempts", "recordings"):
-            assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,), table
+            assert connection.execute(text(f"SELECT count(*) FROM {table}")).scalar() == 0, table
 
 
 def test_nothing_that_is_still_to_be_told_or_sent_is_ever_forgotten(store: Store) -> None:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
 import re
-import select
 import subprocess
 import sys
 from pathlib import Path
@@ -15,36 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from stored import NOW, document, new, open_in, queued, record
+from terminal import on_a_terminal
 
 from vipex_bridge.calls.document import to_json
 from vipex_bridge.printable import printable
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202e\u2028\x00\x08Kovács"
 CONFIGURATION = "timezone: UTC\nasterisk: {{agi: null}}\nstore: 'sqlite:///{folder}/state.db'\n"
-
-
-def on_a_terminal(*arguments: str) -> str:
-    """What a command writes to a terminal, standard error included."""
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        arguments, stdout=theirs, stderr=theirs, stdin=theirs, env={**os.environ, "NO_COLOR": "1"}
-    )
-    os.close(theirs)
-    written = b""
-    while True:
-        if not select.select([ours], [], [], 60)[0]:
-            process.kill()
-            break
-        try:
-            data = os.read(ours, 65_536)
-        except OSError:  # how Linux says that the other side of a terminal is closed
-            break
-        if not data:
-            break
-        written += data
-    os.close(ours)
-    assert process.wait() == 0, written
-    return written.decode()
 
 
 def is_quiet(text: str) -> bool:
@@ -76,6 +50,7 @@ def test_a_command_shows_a_strangers_text_as_text(config: Path, command: list[st
 
 
 LOGGING = """
+import logging
 import structlog
 from vipex_bridge.cli import logs
 logs.configure()
@@ -86,6 +61,7 @@ try:
     raise ValueError(evil)
 except ValueError:
     log.exception("it.broke", client=evil)
+    logging.getLogger("library").exception("said %s", evil)
 """
 
 
@@ -103,8 +79,9 @@ def test_the_log_as_json_is_a_line_an_event_and_reads_back_equal() -> None:
     )
     text = done.stderr.decode()
     assert is_quiet(text), ascii(text)
-    first, second = (json.loads(line) for line in text.splitlines())
+    first, second, library = (json.loads(line) for line in text.splitlines())
     assert (first["client"], second["client"]) == (evil, evil)
+    assert (library["event"], library["exception"][0]["exc_value"]) == (f"said {evil}", evil)
 
 
 @given(st.text(st.characters()))

@@ -124,13 +124,10 @@ def port(tmp_path: Path) -> Iterator[Port]:
         port = Port(tmp_path, server, slow)
         resource.setrlimit(resource.RLIMIT_NOFILE, (SOFT_FILES, hard))
         try:
-            port.bridge.start()
+            with port.bridge:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+                yield port
         finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        try:
-            yield port
-        finally:
-            port.bridge.stop()
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 

@@ -16,7 +16,7 @@ RATE = 50
 
 @pytest.mark.parametrize("fault", ["hangs", "refuses"])
 def test_a_dead_client_costs_a_healthy_one_no_call(fault: str) -> None:
-    pairs, seconds = (4, 6) if LONG else (1, 2)
+    pairs, seconds = (3, 20) if LONG else (1, 2)
     done = subprocess.run(
         [sys.executable, BENCH, "--fault", fault, "--pairs", str(pairs), "--seconds", str(seconds)],
         capture_output=True,

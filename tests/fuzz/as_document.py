@@ -30,7 +30,7 @@ def tell(record: CallRecord) -> None:
     assert CallRecord.from_dict(json.loads(journalled)).to_dict() == record.to_dict()
     if not record.is_over():
         return
-    document = build(record, NUMBERING, lambda number, seconds: None)
+    document = build(record, NUMBERING, lambda *_: None)
     if document is None:
         return
     paths = recordings(document)

@@ -10,6 +10,7 @@ from house import CLIENTS, House
 from phones import Phone, caller, extension, line
 from playing import play
 
+from vipex_bridge.receive.checked import checked
 from vipex_bridge.receive.show import ReceivedRequest, show
 
 
@@ -47,7 +48,7 @@ def demonstrate(*, stay: bool) -> int:
             print(text, flush=True)
 
     def tell(request: ReceivedRequest) -> None:
-        say(show(request))
+        say(show(request, schema=checked(request)))
 
     say("Starting Asterisk, the bridge and a receiving server...")
     began = time.monotonic()

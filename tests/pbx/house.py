@@ -27,18 +27,24 @@ timezone: {zone}
 asterisk:
   ami: {{host: 127.0.0.1, port: {ami_port}, username: vipex, secret: {secret}}}
   agi: {{listen: '127.0.0.1:{ports.agi}', socket: {socket}}}
-  cdr: {{source: 'sqlite:///{cdr}', poll: 250ms, settle: 1s}}
-  cel: {{source: 'sqlite:///{cdr}', poll: 250ms}}
-  recordings: {{root: {recordings}, wait: 5s}}
+{sources}  recordings: {{root: {recordings}, wait: 5s}}
 numbers:
   trunks: ['PJSIP/trunk*']
-  extensions: '^\\d{{3,4}}$'
-  users:
+{numbers}  users:
     - {{extension: '1102', user_id: 6, user_number: '3619996102', cost_location: '12'}}
     - {{extension: '251', user_id: 7, user_number: '3619996251'}}
   tariff: tariff.csv
 store: sqlite:///{state}/state.db
 clients:
+"""
+
+SOURCES = """
+  cdr: {{source: 'sqlite:///{cdr}', poll: 250ms, settle: 1s}}
+  cel: {{source: 'sqlite:///{cdr}', poll: 250ms}}
+"""
+
+NUMBERS = """
+  extensions: '^\\d{3,4}$'
 """
 
 CLIENTS = """
@@ -89,7 +95,9 @@ class House:
     """Everything together; a context manager. `on_request` sees each request as it comes.
 
     `ami_port` is where the bridge looks for the AMI, if not at Asterisk's own port. `launched_by` gives the
-    command that starts the bridge, once Asterisk is up.
+    command that starts the bridge, once Asterisk is up; `asterisk_runs_as` is Asterisk's user and group.
+    `prepare` may change Asterisk's files, and `sources` is where the bridge finds CDR and CEL.
+    `numbers` says what extensions look like; `asterisk_root` is where another Asterisk is than the usual one.
     """
 
     def __init__(
@@ -99,6 +107,11 @@ class House:
         clients: str = CLIENTS + MORE_CLIENTS,
         ami_port: int | None = None,
         launched_by: Callable[[House], list[str]] = lambda house: [],
+        asterisk_runs_as: tuple[int, int] | None = None,
+        prepare: Callable[[Path], None] = lambda folder: None,
+        sources: str = SOURCES,
+        numbers: str = NUMBERS,
+        asterisk_root: Path | None = None,
     ) -> None:
         self._launched_by = launched_by
         self._open = ExitStack()
@@ -108,17 +121,18 @@ class House:
         self.answers = {path: answer}
         """What the receiver answers at a path; may be changed at any time."""
         self.receiver = Receiver(answers=self.answers, on_request=on_request)
-        self.asterisk = Asterisk(ports)
+        self.asterisk = Asterisk(ports, asterisk_runs_as, prepare, asterisk_root)
         (folder / "tariff.csv").write_text(TARIFF)
         (folder / "state").mkdir()
         configuration = (CONFIGURATION + clients).format(
             ports=ports,
+            sources=sources.strip("\n").format(cdr=self.asterisk.cdr_database) + "\n",
+            numbers=numbers.lstrip("\n"),
             zone=self.asterisk.time_zone,
             ami_port=ami_port or ports.ami,
             secret=SECRET,
             state=folder / "state",
             socket=self.asterisk.agi_socket,
-            cdr=self.asterisk.cdr_database,
             recordings=self.asterisk.recordings,
             url=self.receiver.url,
         )

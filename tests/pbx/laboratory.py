@@ -6,6 +6,7 @@ Phones are told apart by their address on 127.0.0.0/8, so nothing registers.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
@@ -14,6 +15,7 @@ import sqlite3
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
 from importlib.util import find_spec
@@ -24,11 +26,15 @@ HERE = Path(__file__).parent
 SHIPPED = HERE.parents[1] / "etc" / "asterisk"
 SCRIPTS = HERE.parents[1] / "agi"
 ROOT = Path(os.environ.get("VIPEX_LAB_ROOT", "/var/lib/vipex-lab/asterisk"))
+OLD_ROOT = Path(os.environ.get("VIPEX_LAB_OLD_ROOT", "/var/lib/vipex-lab/asterisk16"))
+"""Where `setup.sh` made an Asterisk 16."""
 SECRET = "laboratory"
 TIME_ZONE = "Europe/Budapest"
 
 HOSTS = {"trunk": 2, "trunk2": 3, "200": 20, "221": 21, "251": 51, "252": 52, "1102": 102}
 """Who is who by the last part of the address: two trunks, five extensions."""
+OTHERS = {"trunk3": 4, "trunk4": 5, "701": 71} | {str(number): number for number in range(201, 219)}
+"""Addresses of those that only a laboratory with more trunks and telephones has."""
 
 
 class LaboratoryError(RuntimeError):
@@ -50,8 +56,8 @@ class Ports:
     phones: str = "127.0.0"
 
     def address(self, name: str) -> str:
-        """Where a phone of `HOSTS` is."""
-        return f"{self.phones}.{HOSTS[name]}"
+        """Where a phone of `HOSTS` or `OTHERS` is."""
+        return f"{self.phones}.{(HOSTS | OTHERS)[name]}"
 
 
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
@@ -75,16 +81,46 @@ SECOND_PORTS = Ports(
 )
 """For a second laboratory of the same worker."""
 
+THIRD_PORTS = Ports(
+    sip=DEFAULT_PORTS.sip + 60,
+    ami=DEFAULT_PORTS.ami + 60,
+    agi=DEFAULT_PORTS.agi + 60,
+    rtp=DEFAULT_PORTS.rtp + 600,
+    phones=f"127.{200 + _OFFSET // 256}.{_OFFSET % 256}",
+)
+"""For a third."""
+
+FOURTH_PORTS = Ports(
+    sip=DEFAULT_PORTS.sip + 180,
+    ami=DEFAULT_PORTS.ami + 180,
+    agi=DEFAULT_PORTS.agi + 180,
+    rtp=DEFAULT_PORTS.rtp + 1_800,
+    phones=f"127.{150 + _OFFSET // 256}.{_OFFSET % 256}",
+)
+"""For a fourth."""
+
 
 class Asterisk:
-    """One running Asterisk; a context manager."""
+    """One running Asterisk; a context manager. `runs_as`: its user and group, by number; default: root.
 
-    def __init__(self, ports: Ports = DEFAULT_PORTS) -> None:
+    `prepare` may change its files, below the folder that it is given, before it boots.
+    """
+
+    def __init__(
+        self,
+        ports: Ports = DEFAULT_PORTS,
+        runs_as: tuple[int, int] | None = None,
+        prepare: Callable[[Path], None] = lambda folder: None,
+        root: Path | None = None,
+    ) -> None:
+        """`root`: where another Asterisk is than the usual one."""
         self.ports = ports
-        self._own = shutil.which("asterisk")
-        self.root = Path("/") if self._own else ROOT
-        if not self._own and not (ROOT / "usr/sbin/asterisk").exists():
-            raise LaboratoryError(f"there is no Asterisk in {ROOT}: run tests/pbx/setup.sh")
+        self._prepare = prepare
+        self._runs_as = runs_as
+        self._own = shutil.which("asterisk") if root is None else None
+        self.root = root or (Path("/") if self._own else ROOT)
+        if not self._own and not (self.root / "usr/sbin/asterisk").exists():
+            raise LaboratoryError(f"there is no Asterisk in {self.root}: run tests/pbx/setup.sh")
         self._base = (
             f"/lab-{ports.sip}" if not self._own else f"{tempfile.gettempdir()}/vipex-lab-{ports.sip}"
         )
@@ -104,6 +140,11 @@ class Asterisk:
     def cdr_database(self) -> Path:
         """The database of `cdr_sqlite3_custom`."""
         return self.folder / "log/master.db"
+
+    @property
+    def main_file(self) -> str:
+        """Its asterisk.conf, as it sees it."""
+        return f"{self._base}/etc/asterisk.conf"
 
     @property
     def agi_socket(self) -> Path:
@@ -130,13 +171,13 @@ class Asterisk:
         for name in ("etc", "run", "log", "spool/monitor", "db/keys", "agi-bin"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         self._write_configuration()
+        self._prepare(self.folder)
         if not self._own:
             self._set_time_zone()
-        if not self._own and not (self.root / "proc/self").exists():
-            subprocess.run(["mount", "-t", "proc", "proc", str(self.root / "proc")], check=True)
+            self._mount_proc()
         with (self.folder / "log/console").open("wb") as console:
             self._process = subprocess.Popen(
-                self._command("-f"),
+                self._started(),
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=subprocess.STDOUT,
@@ -144,6 +185,7 @@ class Asterisk:
                 env={
                     **os.environ,
                     "TZ": f"{self._base}/etc/zone",
+                    "ODBCINI": f"{self._base}/etc/odbc.ini",
                     "VIPEX_AGI_SOCKET": f"{self._base}/run/agi.sock",
                 },
             )
@@ -218,6 +260,16 @@ class Asterisk:
         asterisk = [self._own or "/usr/sbin/asterisk", "-C", f"{self._base}/etc/asterisk.conf", *arguments]
         return asterisk if self._own else ["chroot", str(self.root), *asterisk]
 
+    def _started(self) -> list[str]:
+        """The command that starts it, as its own user if it has one, to whom its folder belongs then."""
+        if self._runs_as is None:
+            return self._command("-f")
+        user, group = self._runs_as
+        for path in (self.folder, *self.folder.rglob("*")):
+            os.chown(path, user, group)
+        asterisk = self._command("-f") if self.root != Path("/") else ["chroot", "/", *self._command("-f")]
+        return [asterisk[0], f"--userspec=+{user}:+{group}", "--groups=", *asterisk[1:]]
+
     def _end_leftover(self) -> None:
         """Ends an Asterisk that a run which died left behind, known by its pid file and its folder.
 
@@ -246,6 +298,9 @@ class Asterisk:
             text = source.read_text("utf-8")
             for token, value in values.items():
                 text = text.replace(token, value)
+            if self._is_old() and source.name == "extensions.conf":
+                # Up to Asterisk 20, Queue() takes a macro before the gosub.
+                text = text.replace(",,vipex-record)", ",,,vipex-record)")
             (etc / source.name).write_text(text, "utf-8")
         for name in ("cdr.conf", "cdr_sqlite3_custom.conf", "cel.conf", "cel_sqlite3_custom.conf"):
             shutil.copy(SHIPPED / name, etc)
@@ -257,6 +312,13 @@ class Asterisk:
         (etc / "asterisk.conf").write_text(self._asterisk_conf(), "utf-8")
         (etc / "modules.conf").write_text(self._modules_conf(), "utf-8")
         (etc / "pjsip.conf").write_text(_pjsip_conf(self.ports), "utf-8")
+
+    def _mount_proc(self) -> None:
+        """Once, by whoever comes first: other laboratories are in the same root."""
+        with (self.root / "etc/mounting.lock").open("w") as guard:
+            fcntl.flock(guard, fcntl.LOCK_EX)
+            if not (self.root / "proc/self").exists():
+                subprocess.run(["mount", "-t", "proc", "proc", str(self.root / "proc")], check=True)
 
     def _set_time_zone(self) -> None:
         """A bare root has no zone files, and Asterisk goes by /etc/localtime alone."""
@@ -284,6 +346,10 @@ class Asterisk:
                 shutil.copytree(origin.parent, agi_bin / package, dirs_exist_ok=True)
             else:
                 shutil.copy(origin, agi_bin)
+
+    def _is_old(self) -> bool:
+        """Whether it still has macros."""
+        return (self.root / self._module_folder().lstrip("/") / "app_macro.so").exists()
 
     def _module_folder(self) -> str:
         for folder in ("usr/lib/x86_64-linux-gnu/asterisk/modules", "usr/lib/asterisk/modules"):
@@ -316,21 +382,25 @@ class Asterisk:
 
 def _pjsip_conf(ports: Ports) -> str:
     parts = [
-        "[global]\ntype = global\nendpoint_identifier_order = ip\n",
+        # Else a busy machine's Asterisk passes over a new call without a word.
+        "[global]\ntype = global\nendpoint_identifier_order = ip\ntaskprocessor_overload_trigger = none\n",
         f"[udp]\ntype = transport\nprotocol = udp\nbind = 127.0.0.1:{ports.sip}\n",
     ]
-    for name in HOSTS:
-        address = ports.address(name)
-        is_trunk = name.startswith("trunk")
-        own = "context = from-trunk" if is_trunk else (
-            f'context = from-internal\ncallerid = "Ext {name}" <{name}>\ncall_group = 1\npickup_group = 1'
-        )  # fmt: skip
-        user = "" if is_trunk else f"{name}@"
-        parts.append(
-            f"[{name}]\ntype = endpoint\ntransport = udp\ndisallow = all\nallow = ulaw\ndirect_media = no\n"
-            f"dtmf_mode = info\ntimers = no\nsend_pai = no\nsend_connected_line = no\naors = {name}\n"
-            f"media_address = 127.0.0.1\nbind_rtp_to_media_address = yes\n{own}\n"
-            f"[{name}]\ntype = aor\ncontact = sip:{user}{address}:5060\nqualify_frequency = 0\n"
-            f"[{name}]\ntype = identify\nendpoint = {name}\nmatch = {address}\n"
-        )
-    return "\n".join(parts)
+    return "\n".join([*parts, *(endpoint_conf(ports, name) for name in HOSTS)])
+
+
+def endpoint_conf(ports: Ports, name: str) -> str:
+    """The sections of pjsip.conf for a trunk or a telephone."""
+    address = ports.address(name)
+    is_trunk = name.startswith("trunk")
+    own = "context = from-trunk" if is_trunk else (
+        f'context = from-internal\ncallerid = "Ext {name}" <{name}>\ncall_group = 1\npickup_group = 1'
+    )  # fmt: skip
+    user = "" if is_trunk else f"{name}@"
+    return (
+        f"[{name}]\ntype = endpoint\ntransport = udp\ndisallow = all\nallow = ulaw\ndirect_media = no\n"
+        f"dtmf_mode = info\ntimers = no\nsend_pai = no\nsend_connected_line = no\naors = {name}\n"
+        f"media_address = 127.0.0.1\nbind_rtp_to_media_address = yes\n{own}\n"
+        f"[{name}]\ntype = aor\ncontact = sip:{user}{address}:5060\nqualify_frequency = 0\n"
+        f"[{name}]\ntype = identify\nendpoint = {name}\nmatch = {address}\n"
+    )

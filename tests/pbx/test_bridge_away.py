@@ -76,7 +76,12 @@ def test_a_call_without_the_bridge_is_told_as_with_it(house: House, story: str) 
     house.bridge.start()
     [away] = house.documents(1, before)
     check_arithmetic(away)
-    assert _content(away) == _content(there)
+    for told_away, told_there in zip(_content(away), _content(there), strict=True):
+        for name, value in told_there.items():
+            # Two calls never fall alike into whole seconds.
+            is_time = name in ("answer_time", "hangup_time", "start_time", "duration", "billsec", "ringtime")
+            expected = pytest.approx(value, abs=1) if is_time and value is not None else value
+            assert (name, told_away[name]) == (name, expected)
     assert house.received("/events", before) == []
 
 

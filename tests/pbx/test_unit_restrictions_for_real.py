@@ -9,7 +9,8 @@ setpriv, prlimit and seccomp:
   ProtectKernelTunables, ProtectKernelModules, ProtectKernelLogs, ProtectControlGroups, ProtectClock,
   ProtectHostname, RestrictSUIDSGID, RestrictAddressFamilies, RestrictNamespaces, RestrictRealtime,
   LockPersonality, MemoryDenyWriteExecute, SystemCallArchitectures, SystemCallFilter,
-  SystemCallErrorNumber, and TasksMax as a limit of the user's processes;
+  SystemCallErrorNumber, LimitNOFILE, and TasksMax as a limit of the user's processes;
+- Asterisk runs as a user and group of its own as well, and leaves what it writes readable to its group;
 - not applied, as systemd itself or a control group would be needed: MemoryMax, KeyringMode, RemoveIPC,
   Type, NotifyAccess, WatchdogSec, Restart and the like.
 
@@ -22,6 +23,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -41,8 +43,8 @@ pytestmark = pytest.mark.pbx
 HERE = Path(__file__).parent
 CHECKOUT = HERE.parents[1]
 UNIT = CHECKOUT / "systemd/vipex-bridge.service"
-USER, ASTERISK = 60_101, 60_103
-"""Numbers that no account has: of the user and its group, and of the group of what Asterisk writes."""
+USER, PBX, ASTERISK, STRANGER = 60_101, 60_102, 60_103, 60_104
+"""Numbers that no account has: the bridge's user and group, Asterisk's user, Asterisk's group, neither."""
 CALLER = "3642999425"
 
 PROBE = """
@@ -90,13 +92,11 @@ print(json.dumps(said))
 
 
 def launcher(house: House) -> list[str]:
-    """Once Asterisk is up: what it writes is its group's alone to read; then how to start the bridge."""
+    """What Asterisk writes is closed to all but its group; then how to start the bridge."""
     asterisk = house.asterisk
     asterisk.folder.chmod(0o755)
     for folder in (asterisk.folder / "log", asterisk.folder / "spool", asterisk.recordings):
-        os.chown(folder, 0, ASTERISK)
         folder.chmod(0o2750)
-    os.chown(asterisk.cdr_database, 0, ASTERISK)
     asterisk.cdr_database.chmod(0o640)
     house.bridge.folder.chmod(0o755)
     for file in house.bridge.folder.glob("*.*"):
@@ -118,7 +118,7 @@ def confined() -> Iterator[House]:
     """The whole house, its bridge restricted and its Asterisk's files closed to others."""
     before = os.umask(0o027)
     try:
-        with House(SECOND_PORTS, launched_by=launcher) as running:
+        with House(SECOND_PORTS, launched_by=launcher, asterisk_runs_as=(PBX, ASTERISK)) as running:
             yield running
     finally:
         os.umask(before)
@@ -150,7 +150,8 @@ def test_a_recorded_call_is_told_in_full(confined: House) -> None:
     assert base64.b64decode(document["monitor_file"]).startswith(b"RIFF")
     [recording] = confined.asterisk.recordings.rglob(document["monitor_file_name"])
     for file in (recording, confined.asterisk.cdr_database):
-        assert (stat.S_IMODE(file.stat().st_mode), file.stat().st_gid) == (0o640, ASTERISK), file
+        found = file.stat()
+        assert (stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid) == (0o640, PBX, ASTERISK), file
 
 
 def test_lookup_and_notification_through_its_unix_socket(confined: House) -> None:
@@ -168,6 +169,13 @@ def test_lookup_and_notification_through_its_unix_socket(confined: House) -> Non
     assert dict(told.query)["point"] == "script"
 
 
+@pytest.mark.parametrize(("user", "group", "may"), [(PBX, ASTERISK, True), (STRANGER, STRANGER, False)])
+def test_the_socket_is_for_asterisks_user_alone(confined: House, user: int, group: int, may: bool) -> None:
+    words = ["test", "-w", str(confined.asterisk.agi_socket)]
+    done = subprocess.run(words, user=user, group=group, extra_groups=[], check=False)
+    assert done.returncode == (0 if may else 1)
+
+
 def test_it_has_no_privilege(confined: House) -> None:
     said = status(confined.bridge.pid)
     for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
@@ -177,6 +185,9 @@ def test_it_has_no_privilege(confined: House) -> None:
     assert said["Gid"].split() == [str(ASTERISK)] * 4
     assert sorted(said["Groups"].split()) == [str(USER), str(ASTERISK)]
     assert said["Umask"] == "0077"
+    limits = Path(f"/proc/{confined.bridge.pid}/limits").read_text()
+    most = read_unit(UNIT)["LimitNOFILE"][-1]
+    assert re.search(rf"(?m)^Max open files +{most} +{most} ", limits), limits
 
 
 def test_it_sees_nothing_to_write_to_but_its_own(confined: House) -> None:

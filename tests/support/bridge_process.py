@@ -30,23 +30,26 @@ class BridgeProcess:
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.kill()
-            raise
+        self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
 
     def start(self) -> None:
-        """Starts it and waits until it says so, and until it is connected where it has an AMI."""
+        """Starts it and waits until it says so, and until it is connected where it has an AMI.
+
+        One that does not come up is ended.
+        """
         mark = self.mark()
         self.launch()
-        self.wait_for("bridge.started", after=mark)
-        if "ami:" in self.config.read_text("utf-8"):
-            self.wait_for("ami.connected", after=mark)
+        try:
+            self.wait_for("bridge.started", after=mark)
+            if "ami:" in self.config.read_text("utf-8"):
+                self.wait_for("ami.connected", after=mark)
+        except BaseException:
+            self.kill()
+            raise
 
     def launch(self, *program: str) -> None:
         """Starts it, and waits for nothing. `program`: what Python runs instead of `vipex-bridge run`."""
@@ -71,6 +74,7 @@ class BridgeProcess:
             code = process.wait(timeout=15)
         except subprocess.TimeoutExpired:
             process.kill()
+            process.wait(timeout=10)
             raise AssertionError(f"the bridge did not stop; the log:\n{self.log()}") from None
         assert code == 0, self.log()
         return time.monotonic() - began
@@ -85,8 +89,10 @@ class BridgeProcess:
     def ends_by_itself(self, timeout_s: float = 30.0) -> int:
         """Waits until it has ended without being told to; its exit code."""
         assert self._process is not None
-        process, self._process = self._process, None
-        return process.wait(timeout=timeout_s)
+        try:
+            return self._process.wait(timeout=timeout_s)
+        finally:
+            self.kill()
 
     @property
     def pid(self) -> int:

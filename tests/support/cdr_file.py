@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
@@ -28,3 +29,16 @@ def write_row(master: Path, row: Mapping[str, object]) -> None:
         marks = ", ".join("?" for _ in row)
         database.execute(f"INSERT INTO cdr ({', '.join(row)}) VALUES ({marks})", list(row.values()))
         database.commit()
+
+
+def write_ended_call(master: Path, number: int = 1, **more: object) -> None:
+    """Writes the row of an inbound call that 251 answered and that is just over; `more` columns besides."""
+    begun = int(time.time()) + 1
+    at = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(begun))
+    row = {
+        "start": at, "answer": at, "end": at, "src": "36305551001", "dst": "3642999408",
+        "channel": f"PJSIP/trunk-0000000{number}", "dstchannel": f"PJSIP/251-0000000{number}",
+        "lastapp": "Dial", "duration": 0, "billsec": 0, "disposition": "ANSWERED",
+        "uniqueid": f"{begun}.{number}", "linkedid": f"{begun}.{number}", "sequence": number,
+    }  # fmt: skip
+    write_row(master, row | more)

@@ -37,9 +37,18 @@ class Bench:
     """The rooms between CDR, tracker and store, with a clock that is moved by hand."""
 
     def __init__(
-        self, folder: Path, url: str = "http://host/cdr", master: str = "master.db", *, exists: bool = True
+        self,
+        folder: Path,
+        url: str = "http://host/cdr",
+        master: str = "master.db",
+        *,
+        exists: bool = True,
+        recordings: str = "wait: 10s",
     ) -> None:
-        """`url`: the clients' server. `master`: the CDR file in the folder; made only if it `exists`."""
+        """`url`: the clients' server. `master`: the CDR file in the folder; made only if it `exists`.
+
+        `recordings`: what the configuration says of them besides their root.
+        """
         self.folder = folder
         self.master = folder / master
         self.now = START
@@ -49,7 +58,7 @@ class Bench:
         (folder / "monitor").mkdir()
         if exists:
             self.make_master()
-        text = CONFIGURATION.format(folder=folder)
+        text = CONFIGURATION.format(folder=folder).replace("wait: 10s", recordings)
         text = text.replace(f"{folder}/master.db", str(self.master)).replace("http://host/cdr", url)
         self.settings = load_text(text, Path("config.yaml"), {}).settings
         self.start()

@@ -51,7 +51,7 @@ def told(notices: Iterable[Notice]) -> list[Told]:
 
 def document_of(record: CallRecord) -> CallDocument | None:
     """The record's document, without a tariff."""
-    return build(record, NUMBERING, lambda number, billsec: None)
+    return build(record, NUMBERING, lambda *_: None)
 
 
 def documents_of(tracker: Tracker) -> dict[str, CallDocument | None]:

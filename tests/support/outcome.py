@@ -23,4 +23,4 @@ def told(story: Story, numbering: Numbering = NUMBERING) -> tuple[list[Notice], 
     record = tracker.call(story.linkedid)
     assert record is not None
     notices = [output for output in outputs if isinstance(output, Notice)]
-    return notices, build(record, numbering, lambda number, billsec: Decimal("1.25"))
+    return notices, build(record, numbering, lambda number, billsec, at: Decimal("1.25"))

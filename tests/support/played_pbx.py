@@ -41,12 +41,14 @@ class PlayedCall:
 class PlayedPbx:
     """The exchange, in a thread of its own, while entered. Calls come at `per_s` from `begin` to `quiet`."""
 
-    def __init__(self, folder: Path, *, per_s: float = 10.0, seed: int = 0) -> None:
+    def __init__(self, folder: Path, *, per_s: float = 10.0, seed: int = 0, callers_from: int = 0) -> None:
+        """`callers_from`: beside others, so that no caller calls two of them."""
         self.ami = FakeAmi()
         self.ami.only_to_logged_in = True
         self.master = folder / "master.db"
         self.calls: list[PlayedCall] = []
         self._per_s = per_s
+        self._callers_from = callers_from
         self._chances = random.Random(seed)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="played-pbx")
@@ -145,7 +147,7 @@ class PlayedPbx:
 
     async def _call(self) -> None:
         started = time.time()
-        number = len(self.calls) + 1
+        number = self._callers_from + len(self.calls) + 1
         # As Asterisk makes them: the second of the channel's creation, and a number that grows.
         ids = [f"{int(started)}.{2 * number + half}" for half in (0, 1)]
         call = PlayedCall(number, self._chances.random() < 0.7, started, ids[0])

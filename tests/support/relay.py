@@ -20,6 +20,8 @@ class Relay:
         self._flows.set()
         self.cut_after_bytes: int | None = None
         """Where the next connection is to be cut, by bytes towards the client; None: nowhere."""
+        self.cuts_made = 0
+        """How many connections were cut there."""
         self._ends: list[socket.socket] = []
 
     def __enter__(self) -> Self:
@@ -75,6 +77,7 @@ class Relay:
                 self._flows.wait()
                 sink.sendall(data)
                 bytes_left = None if bytes_left is None else bytes_left - len(data)
+        self.cuts_made += bytes_left == 0
         for end in (source, sink):
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from vipex_bridge.calls.document import CallDocument, Direction, Kind, Part
@@ -16,8 +16,22 @@ from vipex_bridge.store.store import Store
 NOW = 1_700_000_000.0
 
 
+_ELSEWHERE: dict[Path, str] = {}
+"""The stores of tests that are on a server, by the folder where they would be."""
+
+
 def url_of(folder: Path) -> str:
-    return f"sqlite:///{folder / 'state.db'}"
+    return _ELSEWHERE.get(folder) or f"sqlite:///{folder / 'state.db'}"
+
+
+@contextmanager
+def stored_at(folder: Path, url: str) -> Iterator[None]:
+    """The store of that folder is in this database meanwhile."""
+    _ELSEWHERE[folder] = url
+    try:
+        yield
+    finally:
+        del _ELSEWHERE[folder]
 
 
 def open_in(folder: Path, node: str = "pbx1", *, alone: bool = True) -> closing[Store]:

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from vipex_bridge.privacy import everywhere, keys_masked, without_keys, without_numbers
+from vipex_bridge.privacy import call_without_keys, everywhere, keys_masked, without_keys, without_numbers
 
-SEPARATORS = st.sampled_from([" ", "-", ".", "/", " (", ") "])
+SEPARATORS = st.sampled_from([" ", "-", ".", "/", " (", ") ", "+", "\u00a0", "\u2011", "\u202f", " \u2013"])
 WORDS = st.text(st.characters(categories=["L", "Z", "P", "S"], exclude_characters="%*"), max_size=12)
 ID = st.builds("{}.{}".format, st.integers(1_000_000_000, 2_999_999_999), st.integers(0, 10**10 - 1))
 MOMENT = st.datetimes(datetime(1900, 1, 1), datetime(2099, 12, 31), timezones=st.just(UTC))
@@ -28,7 +28,8 @@ def telephone_numbers(draw: st.DrawFn) -> str:
         groups = [digits[a:b] for a, b in zip([0, *cuts], [*cuts, None], strict=True)]
         assume(all(len(group) <= 6 for group in groups))
     written = groups[0] + "".join(draw(SEPARATORS) + group for group in groups[1:])
-    assume(not re.fullmatch(r"(\d{1,3}\.){3}\d{1,3}", written))
+    # Four short groups with dots between them are an IP address to everybody.
+    assume(not re.search(r"(?<![\d.])(\d{1,3}\.){3}\d{1,3}(?![\d.])", written))
     return draw(st.sampled_from(["", "+", "tel:+", "sip:", "PJSIP/", "CLI="])) + written
 
 
@@ -94,10 +95,31 @@ def test_what_is_no_number_survives(text: str) -> None:
         ("https://crm.example/?src=3642999425&id=12", "https://crm.example/?src=*******425&id=12"),
         ("20261123-155200-3642999425-1795409430.12.wav", "********-******-*******425-1795409430.12.wav"),
         ("٣٦٧٠٩٦٧٦٠٥٢", "********٠٥٢"),
+        ("?src=%2B36%2070%20967%206052&id=12", "?src=%2B**%****%*****%***052&id=12"),
+        ("?src=36+70+967+6052&id=12", "?src=**+**+***+*052&id=12"),
     ],
 )
 def test_numbers_in_all_sorts_of_text(text: str, masked: str) -> None:
     assert without_numbers(text) == masked
+
+
+EIGHT = re.compile(r"^\d{2,8}$")
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("25100002 calls 36709676052", "25100002 calls ********052"),
+        ("Local/25100002@inside", "Local/25100002@inside"),
+        ("+25100002", "+*****002"),
+        ("src=%2B25100002", "src=%2B*****002"),
+        ("36 70 967 6052", "** ** *** *052"),
+        ("25100002 25100003", "******** *****003"),
+    ],
+)
+def test_extensions_stay_when_they_are_written_in_one(text: str, masked: str) -> None:
+    assert without_numbers(text, EIGHT) == masked
+    assert without_numbers("25100002") == "*****002"
 
 
 def test_every_text_of_an_event_and_nothing_else() -> None:
@@ -117,6 +139,18 @@ def test_a_star_for_each_key(keys: str, form: str) -> None:
     masked = re.sub("[^,]", "*", keys)
     assert keys_masked(keys) == masked
     assert without_keys(form.format(keys)) == form.format(masked)
+
+
+@given(KEYS, KEYS)
+def test_keys_of_a_call_and_of_its_parts(keys: str, others: str) -> None:
+    part = {"exten": "251", "ivr_digits": others}
+    call = {"src": "3642999425", "ivr_digits": keys, "sub_cdrs": [part, {"ivr_digits": None}]}
+    assert call_without_keys(call) == {
+        "src": "3642999425",
+        "ivr_digits": re.sub("[^,]", "*", keys),
+        "sub_cdrs": [{"exten": "251", "ivr_digits": re.sub("[^,]", "*", others)}, {"ivr_digits": None}],
+    }
+    assert call["ivr_digits"] == keys, "the call itself is as it was"
 
 
 @given(KEYS)

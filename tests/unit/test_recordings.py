@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from vipex_bridge import recordings
 from vipex_bridge.config.settings import Recordings
 from vipex_bridge.errors import RecordingError
-from vipex_bridge.recordings import FileState, earlier_of, find, settled
+from vipex_bridge.recordings import FileState, are_whole, chosen, earlier_of, find, settled
 
 
 @pytest.fixture
@@ -201,3 +201,48 @@ def test_a_device_is_no_recording() -> None:
     assert find(devices.root, "zero") is None
     with pytest.raises(RecordingError, match="no regular file"):
         recordings.opened_at(devices, Path("/dev/zero"))
+
+
+@pytest.mark.parametrize(
+    ("converted", "files", "taken"),
+    [
+        (None, ["call.wav"], "call.wav"),
+        (None, ["call.wav", "call.mp3"], "call.wav"),
+        (None, ["call.mp3"], "call.mp3"),
+        ("mp3", ["call.wav"], "call.wav"),
+        ("mp3", ["call.wav", "call.mp3"], "call.mp3"),
+        ("ogg", ["call.mp3", "call.ogg"], "call.ogg"),
+        ("mp3", ["call.txt", "other.mp3"], "call.wav"),
+        ("mp3", [], "call.wav"),
+    ],
+)
+def test_what_a_converter_made_is_taken(
+    root: Path, converted: str | None, files: list[str], taken: str
+) -> None:
+    for file in files:
+        (root / file).write_bytes(b"sound")
+    assert chosen(Recordings(root, converted=converted), "/elsewhere/call.wav") == f"/elsewhere/{taken}"
+
+
+def test_an_empty_file_of_a_converter_is_not_taken_yet(root: Path) -> None:
+    (root / "call.wav").write_bytes(b"sound")
+    (root / "call.mp3").touch()
+    assert chosen(Recordings(root, converted="mp3"), "call.wav") == "call.wav"
+
+
+def test_a_recording_is_whole_once_the_converter_is_done(root: Path) -> None:
+    options, seen = Recordings(root, converted="mp3"), dict[str, FileState]()
+    (root / "call.wav").write_bytes(b"sound")
+    assert [are_whole(options, ["call.wav"], seen, at) for at in (0.0, 5.0)] == [False, False]
+    (root / "call.mp3").write_bytes(b"so")
+    assert not are_whole(options, ["call.wav"], seen, 6.0)
+    (root / "call.mp3").write_bytes(b"sound")
+    assert [are_whole(options, ["call.wav"], seen, at) for at in (7.0, 7.9, 8.0)] == [False, False, True]
+    assert are_whole(options, [], {}, 0.0)
+
+
+@given(st.text(max_size=30))
+def test_no_name_leads_a_converters_file_out_of_the_root(name: str) -> None:
+    root = Path("/proc/self/fdinfo")
+    file = find(root, chosen(Recordings(root, converted="mp3"), name))
+    assert file is None or file.is_relative_to(root.resolve())

@@ -16,6 +16,7 @@ import random
 import ssl
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import structlog
 from panoramisk.actions import Action
@@ -34,6 +35,9 @@ EVENT_MASK = "system,call,agent,dialplan"
 PARTING_S = 10.0
 """How soon after it said so an Asterisk that stops is gone."""
 """The classes of events that are asked for: what is not needed is not even sent."""
+
+_NEEDED = ("CoreStatus", "CoreShowChannels", "BridgeList", "Ping")
+"""What the bridge asks; the Ping comes last, for what was sent before its answer has been heard then."""
 
 CHECK_LOGIN = "check username and secret, and `permit` of this user in manager.conf"
 CHECK_WRITE = "add `reporting` to this user's `write` in manager.conf, then `manager reload`"
@@ -273,30 +277,15 @@ class Session:
 
     async def _connect(self) -> _Link:
         resync = self._resync = Resync(self._resync.started)
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(self._connect_timeout_s):
-                _, link = await loop.create_connection(
-                    lambda: _Link(lambda messages: self._hear(resync, messages), self._on_bytes),
-                    self._ami.host,
-                    self._ami.port,
-                    ssl=ssl.create_default_context() if self._ami.tls else None,
-                )
-        except TimeoutError:
-            raise AmiError(f"no connection within {self._connect_timeout_s:g} s") from None
-        self._link = link
-        return link
+        self._link = await _open(
+            self._ami,
+            lambda: _Link(lambda messages: self._hear(resync, messages), self._on_bytes),
+            self._connect_timeout_s,
+        )
+        return self._link
 
     async def _log_in(self, link: _Link) -> None:
-        login = link.request(
-            "Login",
-            Username=self._ami.username,
-            Secret=self._ami.secret.reveal(),
-            Events=EVENT_MASK,
-        )
-        answer = await link.answer(login, self._answer_timeout_s)
-        if not answer.success:
-            raise LoginRefused(answer.message or "no reason given")
+        await _log_in(link, self._ami, self._answer_timeout_s)
         self._failures = 0
         self._logins += 1
         self._connected = True
@@ -335,3 +324,64 @@ class Session:
         if resync.lacks_timestamps and not self._has_warned_of_timestamps:
             self._has_warned_of_timestamps = True
             log.warning("ami.no_timestamps", what_to_do=CHECK_TIMESTAMPS)
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """What one log-in showed."""
+
+    banner: str
+    refused: tuple[str, ...]
+    """The actions that the bridge needs and that were not carried out, each with what Asterisk said."""
+    hears_system: bool
+    """Asterisk said that it is up, which it tells those alone who may read `system`."""
+
+
+async def probe(ami: Ami, *, connect_timeout_s: float = 5.0, answer_timeout_s: float = 5.0) -> Probed:
+    """Logs in, tries each action that the bridge uses, and leaves. Raises AmiError with what to do."""
+    heard: set[str] = set()
+
+    def listen(messages: list[Message]) -> None:
+        heard.update(message.get("event", "") for message in messages)
+
+    where = f"{ami.host}:{ami.port}"
+    try:
+        link = await _open(ami, lambda: _Link(listen, lambda data: None), connect_timeout_s)
+        try:
+            await _log_in(link, ami, answer_timeout_s)
+            refused = []
+            for name in _NEEDED:
+                answer = await link.answer(link.request(name), answer_timeout_s)
+                if not _first(answer).success:
+                    refused.append(f"{name}: {_first(answer).message or 'refused'}")
+        finally:
+            await link.shut()
+    except LoginRefused as error:
+        raise LoginRefused(f"log-in to {where} refused: {error}; {CHECK_LOGIN}") from None
+    except (AmiError, OSError, UnicodeError) as error:
+        raise AmiError(f"{where}: {str(error) or type(error).__name__}; {CHECK_PEER}") from None
+    return Probed(link.framer.banner, tuple(refused), "FullyBooted" in heard)
+
+
+def _first(answer: Answer | list[Answer]) -> Answer:
+    """Of a list's answer the first message, which says whether it was granted."""
+    return answer[0] if isinstance(answer, list) else answer
+
+
+async def _open(ami: Ami, made: Callable[[], _Link], timeout_s: float) -> _Link:
+    try:
+        async with asyncio.timeout(timeout_s):
+            _, link = await asyncio.get_running_loop().create_connection(
+                made, ami.host, ami.port, ssl=ssl.create_default_context() if ami.tls else None
+            )
+    except TimeoutError:
+        raise AmiError(f"no connection within {timeout_s:g} s") from None
+    return link
+
+
+async def _log_in(link: _Link, ami: Ami, timeout_s: float) -> None:
+    """Raises LoginRefused with Asterisk's own words."""
+    login = link.request("Login", Username=ami.username, Secret=ami.secret.reveal(), Events=EVENT_MASK)
+    answer = await link.answer(login, timeout_s)
+    if not answer.success:
+        raise LoginRefused(answer.message or "no reason given")

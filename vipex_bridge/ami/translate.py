@@ -70,6 +70,7 @@ def snapshot(message: Message, prefix: str = "") -> ev.ChannelSnapshot:
         name=name,
         caller_number=_known(get(prefix + "calleridnum", "")),
         caller_name=_known(get(prefix + "calleridname", "")),
+        connected_number=_known(get(prefix + "connectedlinenum", "")),
         context=_known(get(prefix + "context", "")),
         exten=_known(get(prefix + "exten", "")),
         account=_known(get(prefix + "accountcode", "")),

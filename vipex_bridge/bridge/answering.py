@@ -10,16 +10,18 @@ from dataclasses import replace
 import structlog
 
 from vipex_bridge.agi.call import AgiCall
-from vipex_bridge.bridge.telling import Telling, view_matches
+from vipex_bridge.bridge.telling import Telling
 from vipex_bridge.calls.document import CallView, Kind, Notice
-from vipex_bridge.calls.numbering import Numbering, Role, shown_number
+from vipex_bridge.calls.numbering import Numbering, Role, endpoint, shown_number
 from vipex_bridge.calls.rows import uniqueid_epoch
 from vipex_bridge.calls.tracker import Tracker
 from vipex_bridge.calls.view import kind_of, view_of
 from vipex_bridge.config.settings import Client, Settings
 from vipex_bridge.errors import BridgeError, RenderError
+from vipex_bridge.lookup.asked import LookupLog, asked
 from vipex_bridge.lookup.exchange import Lookups, unasked
 from vipex_bridge.lookup.result import LookupResult
+from vipex_bridge.render.match import matches, traits_of_view
 from vipex_bridge.store.store import Store
 
 log = structlog.get_logger()
@@ -39,7 +41,10 @@ class Answering:
         numbering: Numbering,
         wake: Callable[[str], None],
         clock: Callable[[], float] = time.time,
+        on_lookup: Callable[[str, LookupResult], None] | None = None,
+        lookup_log: LookupLog | None = None,
     ) -> None:
+        """`on_lookup` is told client and result of each lookup that was asked; `lookup_log` keeps them."""
         self._settings = settings
         self._tracker = tracker
         self._store = store
@@ -48,6 +53,8 @@ class Answering:
         self._numbering = numbering
         self._wake = wake
         self._clock = clock
+        self._on_lookup = on_lookup
+        self._lookup_log = lookup_log
 
     def reload(self, settings: Settings, numbering: Numbering) -> None:
         """Takes a new configuration."""
@@ -62,7 +69,7 @@ class Answering:
             return unasked(None, "NOCLIENT")
         started = time.monotonic()
         view = self._view(call)
-        if not view_matches(known, view, None):
+        if not matches(known.match, traits_of_view(view, None)):
             return unasked(known, "NOMATCH")
         call_id = await self._identify(call, view, within_s=known.timeout_s / 2)
         try:
@@ -80,6 +87,10 @@ class Answering:
             elapsed_ms=round(result.elapsed_s * 1000),
             detail=result.detail,
         )
+        if self._on_lookup is not None:
+            self._on_lookup(client, result)
+        if self._lookup_log is not None and call_id is not None:
+            self._lookup_log.add(asked(known, call_id, request, result, self._clock()))
         return result
 
     def unavailable(self, client: str) -> LookupResult:
@@ -93,7 +104,7 @@ class Answering:
             log.warning("notify.no_client", client=client, uniqueid=call.uniqueid)
             return "NOCLIENT"
         view = self._view(call)
-        if not view_matches(known, view, None):
+        if not matches(known.match, traits_of_view(view, None)):
             return "NOMATCH"
         await asyncio.to_thread(self._queue, call, known, view, args)
         self._wake(known.name)
@@ -119,6 +130,7 @@ class Answering:
                 dst=call.dialled or None,
                 context=call.context,
                 account=call.account,
+                trunks=() if inside else (endpoint(call.channel),),
             )
         said = call.variables
         return replace(

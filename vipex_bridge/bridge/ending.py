@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -16,7 +17,7 @@ from vipex_bridge.bridge.logged import ASKED_A_ROUND, ChannelEvents, Logged
 from vipex_bridge.bridge.telling import Telling, numbering_of, tariff_of
 from vipex_bridge.calls import cel, testimony
 from vipex_bridge.calls.completion import Signs, is_complete
-from vipex_bridge.calls.document import CallDocument, Notice
+from vipex_bridge.calls.document import CallDocument, Direction, Notice
 from vipex_bridge.calls.record import CallRecord
 from vipex_bridge.calls.rows import CdrRow
 from vipex_bridge.calls.tracker import Tracker
@@ -96,7 +97,9 @@ class Ending:
         self._monotonic = monotonic
         self._pending: dict[int, Pending] = {}
         self._missed: list[CdrRow] = []
-        self._source_is_well = True
+        self._source_trouble: str | None = None
+        self.told = Counter[Direction]()
+        """Calls told so far."""
         self.late_rows = 0
         self.failed_calls = 0
         self.reload(settings)
@@ -105,7 +108,12 @@ class Ending:
         """Takes a new configuration; the CDR source itself needs a restart."""
         self._settings = settings
         self._numbering = numbering_of(settings.numbers)
-        self._tariff = tariff_of(settings.numbers)
+        self._tariff = tariff_of(settings.numbers, settings.timezone)
+
+    @property
+    def source_trouble(self) -> str | None:
+        """Why the CDR source could not be read the last time; None when it could."""
+        return self._source_trouble
 
     def restore(self) -> None:
         """Takes up where the last run left off: calls that were live, and calls not yet told."""
@@ -144,9 +152,9 @@ class Ending:
         try:
             await self._take_rows()
         except SourceError as error:
-            if self._source_is_well:
+            if self._source_trouble is None:
                 log.error("cdr.source_failed", error=str(error))
-            self._source_is_well = False
+            self._source_trouble = str(error)
         except BridgeError as error:
             log.error("cdr.rows_not_kept", error=str(error))
         try:
@@ -176,9 +184,9 @@ class Ending:
         if self._poller is None:
             return
         polled = await asyncio.to_thread(self._poller.poll)
-        if not self._source_is_well:
+        if self._source_trouble is not None:
             log.info("cdr.source_is_back")
-            self._source_is_well = True
+            self._source_trouble = None
         known = [row for pending in self._pending.values() for row in pending.rows]
         new = [*polled.rows, *self._missed[:MISSED_A_ROUND]]
         new_keys = {row.key for row in new}
@@ -302,12 +310,9 @@ class Ending:
         options = self._settings.recordings
         if options is None or document is None or now >= pending.complete_at + options.wait_s:
             return True
-        whole = True
-        for name in recordings_of(document):
-            state = recordings.look(options.root, name, now)
-            whole = whole and recordings.settled(state, pending.files.get(name))
-            pending.files[name] = recordings.earlier_of(state, pending.files.get(name))
-        return whole
+        return options.is_separate or recordings.are_whole(
+            options, recordings_of(document), pending.files, now
+        )
 
     async def _tell(self, pending: Pending, document: CallDocument | None) -> None:
         found = (self._tracker.call(name) for name in pending.names())
@@ -330,8 +335,9 @@ class Ending:
     def _commit(self, pending: Pending, document: CallDocument | None, owed: list[Notice]) -> None:
         now = self._clock()
         call_id = pending.call_id
-        if document is not None:
-            document = without_unreadable(call_id, document, self._settings.recordings)
+        options = self._settings.recordings
+        if document is not None and (options is None or not options.is_separate):
+            document = without_unreadable(call_id, document, options)
         with self._store.write(now) as writer:
             queued = [d for notice in owed for d in self._telling.of_notice(notice, call_id, now)]
             for delivery in queued:
@@ -346,6 +352,7 @@ class Ending:
         for notice in owed:
             log.info("call.notice", call=call_id, notice=notice.event, exten=notice.exten)
         if document is not None and told is not None:
+            self.told[document.main.direction] += 1
             log.info(
                 "call.told",
                 call=call_id,

@@ -7,17 +7,26 @@ import structlog
 from vipex_bridge import recordings
 from vipex_bridge.bridge.telling import Telling, fresh_token
 from vipex_bridge.calls.document import CallDocument, to_json
-from vipex_bridge.calls.tree import numbered, without_recording
+from vipex_bridge.calls.tree import numbered, with_file, without_recording
 from vipex_bridge.calls.tree import recordings as recordings_of
 from vipex_bridge.config.settings import Recordings
 from vipex_bridge.store.outbox import NewDelivery
-from vipex_bridge.store.store import Writer
+from vipex_bridge.store.writer import Writer
 
 log = structlog.get_logger()
 
 
+def with_files(document: CallDocument, options: Recordings | None) -> CallDocument:
+    """The call with the files in which its recordings are by now: a converter may have made others."""
+    if options is not None:
+        for path in recordings_of(document):
+            document = with_file(document, path, recordings.chosen(options, path))
+    return document
+
+
 def without_unreadable(call_id: int, document: CallDocument, options: Recordings | None) -> CallDocument:
     """The call with its recording fields null where the file cannot be had, which is logged."""
+    document = with_files(document, options)
     for path in recordings_of(document):
         reason = recordings.trouble(options, path)
         if reason is not None:

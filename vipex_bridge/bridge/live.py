@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -69,11 +70,16 @@ class Live:
         self._outputs: list[Notice | Ended] = []
         self._uncommitted = _Batch([], [], [])
         self._something = asyncio.Event()
+        self.events = Counter[str]()
+        """Events taken so far, by their type."""
+        self.noticed = Counter[str]()
+        """Notices committed so far, by their event."""
         self.failed_events = 0
 
     def on_events(self, events: list[CallEvent]) -> None:
         """Takes the events of one read, in order. One bad event concerns only itself."""
         for event in events:
+            self.events[type(event).__name__] += 1
             try:
                 self._outputs.extend(self._tracker.feed(event))
             except Exception:
@@ -151,6 +157,7 @@ class Live:
         for client in woken:
             self._wake(client)
         for call_id, notice in noticed:
+            self.noticed[notice.event] += 1
             log.info("call.notice", call=call_id, notice=notice.event, exten=notice.exten)
         return ids
 

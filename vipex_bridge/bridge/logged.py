@@ -11,7 +11,7 @@ import structlog
 
 from vipex_bridge.calls import cel
 from vipex_bridge.calls.rows import CelRow
-from vipex_bridge.cdr.cel import CelSource
+from vipex_bridge.cdr.cel_rows import CelSource
 from vipex_bridge.errors import SourceError
 
 log = structlog.get_logger()

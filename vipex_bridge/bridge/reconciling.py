@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from itertools import islice
 
 import structlog
@@ -12,7 +12,8 @@ import structlog
 from vipex_bridge.calls import testimony
 from vipex_bridge.calls.rows import CdrRow
 from vipex_bridge.cdr.poller import Poller
-from vipex_bridge.cdr.sources import Cursor, Source
+from vipex_bridge.cdr.records import Cursor
+from vipex_bridge.cdr.sources import Source
 from vipex_bridge.errors import BridgeError
 from vipex_bridge.store.store import Store
 
@@ -28,13 +29,23 @@ EDGE = 0.05
 
 
 def missing(
-    store: Store, source: Source, cursor: Cursor, since: float, most: int | None = None
+    store: Store,
+    source: Source,
+    cursor: Cursor,
+    since: float,
+    most: int | None = None,
+    compared: Callable[[int], None] = lambda count: None,
 ) -> list[CdrRow]:
     """The rows before the cursor, of calls that ended after `since`, that belong to no call that was told.
 
-    Blocking. Raises SourceError and StoreError.
+    Blocking; `compared` hears of how many more channels were. Raises SourceError and StoreError.
     """
-    rows = list(islice(source.passed(cursor, since, store.still_to_be_told), most))
+
+    def untold_of(uniqueids: Collection[str]) -> Collection[str]:
+        compared(len(uniqueids))
+        return store.still_to_be_told(uniqueids)
+
+    rows = list(islice(source.passed(cursor, since, untold_of), most))
     # A row of another channel of a call that was told comes too late for it, and is no call of its own.
     untold = store.still_to_be_told({row.linkedid for row in rows if row.linkedid})
     return store.not_kept([row for row in rows if not row.linkedid or row.linkedid in untold])

@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from vipex_bridge.bridge.finishing import finish, without_unreadable
-from vipex_bridge.bridge.telling import Telling, document_matches, numbering_of, tariff_of
+from vipex_bridge.bridge.telling import Telling, numbering_of, tariff_of
 from vipex_bridge.calls import cel, testimony
 from vipex_bridge.calls.document import CallDocument, from_json
 from vipex_bridge.calls.rows import CdrRow, CelRow
 from vipex_bridge.calls.tree import build
 from vipex_bridge.config.settings import Client, Settings
 from vipex_bridge.store.calls import OPEN
-from vipex_bridge.store.outbox import NewDelivery
 from vipex_bridge.store.store import Store
 
 LogOf = Callable[[Sequence[str], float, float | None], list[CelRow]]
@@ -50,6 +49,7 @@ def replay(
     rows, and from CEL where there is `log_of`. A call that is not told yet is left to the bridge.
     """
     clients = [c for c in settings.clients.values() if c.kind == "call_end" and client in (None, c)]
+    telling = Telling(replace(settings, clients={c.name: c for c in clients}))
     for rows in groups:
         started_at = rows[0].start or rows[0].end or now
         names = testimony.keys(rows)
@@ -65,18 +65,18 @@ def replay(
             yield Replayed(started_at, stored.id, None, None, (), "is told to nobody")
         elif stored is not None and stored.document is not None:
             document = from_json(stored.document)
-            told = _again(settings, store, document, stored.id, clients, now)
+            told = _again(telling, store, document, stored.id, now)
             yield Replayed(started_at, stored.id, document.main.src, document.main.dst, told)
         elif max((row.end or 0.0) for row in rows) > now - FRESH_S:
             yield Replayed(started_at, 0, None, None, (), "has just ended: the bridge will tell it")
         else:
-            yield _anew(settings, store, rows, log_of, clients, started_at, now)
+            yield _anew(settings, telling, store, rows, log_of, started_at, now)
 
 
 def _again(
-    settings: Settings, store: Store, document: CallDocument, call_id: int, clients: list[Client], now: float
+    telling: Telling, store: Store, document: CallDocument, call_id: int, now: float
 ) -> tuple[str, ...]:
-    deliveries = _for(settings, document, call_id, clients, now)
+    deliveries = [telling.handing_over(c, document, call_id, now) for c in telling.wanting(document)]
     with store.write(now) as writer:
         for delivery in deliveries:
             writer.queue(delivery)
@@ -85,10 +85,10 @@ def _again(
 
 def _anew(
     settings: Settings,
+    telling: Telling,
     store: Store,
     rows: Sequence[CdrRow],
     log_of: LogOf | None,
-    clients: list[Client],
     started_at: float,
     now: float,
 ) -> Replayed:
@@ -101,7 +101,7 @@ def _anew(
         record = testimony.from_rows(rows, numbering)
     else:
         testimony.add_rows(record, rows, numbering)
-    document = build(record, numbering, tariff_of(settings.numbers).price)
+    document = build(record, numbering, tariff_of(settings.numbers, settings.timezone).price)
     with store.write(now) as writer:
         call_id = writer.identify(names, started_at)
         writer.add_rows(rows, call_id)
@@ -109,18 +109,6 @@ def _anew(
             writer.close_call(call_id, state="ignored")
             return Replayed(started_at, call_id, None, None, (), "is told to nobody")
         document = without_unreadable(call_id, document, settings.recordings)
-        only = replace(settings, clients={c.name: c for c in clients})
-        deliveries = finish(writer, Telling(only), call_id, document, now) or []
+        deliveries = finish(writer, telling, call_id, document, now) or []
     told = tuple(delivery.client for delivery in deliveries)
     return Replayed(started_at, call_id, document.main.src, document.main.dst, told)
-
-
-def _for(
-    settings: Settings, document: CallDocument, call_id: int, clients: list[Client], now: float
-) -> list[NewDelivery]:
-    telling = Telling(settings)
-    return [
-        telling.handing_over(client, document, call_id, now)
-        for client in clients
-        if document.main.direction in client.directions and document_matches(client, document)
-    ]

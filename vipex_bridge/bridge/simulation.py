@@ -83,7 +83,7 @@ def simulate(settings: Settings, events: Iterable[CallEvent], rows: Sequence[Cdr
         if not record.is_over():
             unfinished.append(record.key)
             continue
-        document = build(record, numbering, tariff_of(settings.numbers).price)
+        document = build(record, numbering, tariff_of(settings.numbers, settings.timezone).price)
         if document is None:
             continue
         call_id = ids.of(record)

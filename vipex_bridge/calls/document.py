@@ -45,6 +45,8 @@ class CallView:
     custom_field: str | None = None
     context: str = ""
     account: str = ""
+    trunks: tuple[str, ...] = ()
+    """The outside lines of the call so far, as `PJSIP/trunk`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,8 @@ class CallDocument:
     extens: tuple[str, ...] = ()
     """Every extension that took part, for filters."""
     queues: tuple[str, ...] = ()
+    trunks: tuple[str, ...] = ()
+    """Every outside line of the call, as `PJSIP/trunk`, likewise."""
     legs: tuple[Part, ...] = field(default=())
     all_legs: tuple[Part, ...] = field(default=())
 
@@ -135,6 +139,8 @@ def from_json(text: str) -> CallDocument:
             "price": Decimal(price) if price is not None else None,
             "extens": tuple(data["extens"]),
             "queues": tuple(data["queues"]),
+            # Documents of before 0.7 do not say.
+            "trunks": tuple(data.get("trunks", ())),
             "legs": tuple(_part_from(leg) for leg in data["legs"]),
             "all_legs": tuple(_part_from(leg) for leg in data["all_legs"]),
         }

@@ -24,6 +24,8 @@ class ChannelSnapshot:
     account: str = ""
     state: int = 0
     """Asterisk's channel state: 0 down, 4 ring (caller's side), 5 ringing, 6 up."""
+    connected_number: str = ""
+    """Whom the channel shows as its other party."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from vipex_bridge.calls.document import Kind
 from vipex_bridge.calls.events import ChannelSnapshot
 from vipex_bridge.calls.hearing import Hearing
-from vipex_bridge.calls.numbering import Numbering
+from vipex_bridge.calls.numbering import Numbering, Role
 from vipex_bridge.calls.record import CallRecord, Channel
 from vipex_bridge.calls.rows import uniqueid_epoch
 from vipex_bridge.calls.view import kind_of
@@ -83,6 +83,8 @@ class CallGraph:
         if channel.name != snapshot.name:
             channel.name = snapshot.name
             self.hearing.name(snapshot.uniqueid, snapshot.name)
+        if channel.role is Role.EXTENSION:
+            channel.extension = self.numbering.extension(snapshot, channel.extension)
         if snapshot.caller_number and (not channel.number or not record.dials):
             channel.number = snapshot.caller_number
         if not channel.dialled and snapshot.exten != "s" and not record.dials:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from vipex_bridge.calls.called import is_put_through
 from vipex_bridge.calls.document import Kind
 from vipex_bridge.calls.numbering import Role, dialled_number
 from vipex_bridge.calls.record import CallRecord, Channel, Dial
@@ -95,8 +96,23 @@ def _outside(record: CallRecord, kind: Kind, call_end: float) -> list[Attempt]:
         if sender:
             number = dialled_number(dial.dial_string) or record.channels[dial.dest].number
             attempt = _outside_attempt(record, dial, sender, call_end)
-            found.append(replace(attempt, forwarded_to=number))
+            answered = _taken(record, dial, attempt)
+            found.append(replace(attempt, forwarded_to=number, answered=answered))
     return found
+
+
+def _taken(record: CallRecord, dial: Dial, attempt: Attempt) -> float | None:
+    """When the outside party and the line it was sent on to began to talk.
+
+    Behind a Local channel whoever answers may be asked first whether he takes the call.
+    """
+    is_direct = attempt.handed_over or record.role_of(dial.caller or "") is not Role.LOCAL
+    if attempt.answered is None or is_direct:
+        return attempt.answered
+    talk = next((talk for talk in record.talks if talk.channel == dial.dest), None)
+    if talk is not None:
+        return max(talk.start, attempt.begin)
+    return attempt.answered if record.partial and is_put_through(record, dial) else None
 
 
 def _came_to_talk(record: CallRecord, told: set[str], call_end: float) -> list[Attempt]:

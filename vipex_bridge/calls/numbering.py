@@ -40,6 +40,8 @@ _NOBODY = frozenset(
     {"CBAnn", "CBRec", "Announcer", "Recorder", "Surrogate", "Snoop", "MulticastRTP", "UnicastRTP"}
 )
 _INSIDE_CONTEXT = re.compile(r"internal|local|extension|ext-|followme|queue|phones|users", re.IGNORECASE)
+_FOLLOW_ME = re.compile(r"FM(?:PR|GL)?-?(\d+)")
+"""FreePBX's follow-me: the extension's own telephone (FMPR), its list of others (FMGL), the whole (FM)."""
 _WITHHELD = frozenset({"", "anonymous", "restricted", "unavailable", "unknown", "private", "withheld"})
 _TAIL = re.compile(r"-[0-9a-fA-F]{8,}(;[12])?$")
 
@@ -87,23 +89,32 @@ def dialled_number(dial_string: str) -> str | None:
     return number if any(character.isdigit() for character in number) else None
 
 
+LONGEST_EXTENSION = 32
+"""Characters; callers choose their numbers, and the operator's expression must not be busy with one."""
+
+
 @dataclass(frozen=True)
 class Numbering:
-    """The PBX's numbers: `trunks` are globs on endpoints, `users` is by extension."""
+    """The PBX's numbers: `trunks` and `devices` are globs on endpoints, `users` is by extension."""
 
     trunks: tuple[str, ...] = ()
     extensions: re.Pattern[str] = re.compile(r"^\d{2,4}$")
     users: Mapping[str, User] = field(default_factory=dict)
     forward_is_answer: bool = True
+    devices: tuple[str, ...] = ()
+    """Telephones that bear another name than the extension at them, even one of an extension's shape."""
 
     def is_trunk(self, channel_name: str) -> bool:
         """Whether the trunk list names this channel."""
-        name = endpoint(channel_name)
-        return any(fnmatchcase(name, glob) for glob in self.trunks)
+        return _is_among(channel_name, self.trunks)
+
+    def is_named(self, channel_name: str) -> bool:
+        """Whether the channel's own name says which extension it is; that of a device does not."""
+        return self.is_extension(peer(channel_name)) and not _is_among(channel_name, self.devices)
 
     def is_extension(self, number: str) -> bool:
         """Whether a number has an extension's shape."""
-        return self.extensions.search(number) is not None
+        return len(number) <= LONGEST_EXTENSION and self.extensions.search(number) is not None
 
     def role(self, channel_name: str, context: str = "") -> Role:
         """What the channel is. `context` is where it stood when it was first seen."""
@@ -114,7 +125,7 @@ class Numbering:
             return Role.NOBODY
         if self.is_trunk(channel_name):
             return Role.OUTSIDE
-        if self.is_extension(peer(channel_name)):
+        if self.is_extension(peer(channel_name)) or _is_among(channel_name, self.devices):
             return Role.EXTENSION
         return Role.EXTENSION if _INSIDE_CONTEXT.search(context) else Role.OUTSIDE
 
@@ -130,19 +141,29 @@ class Numbering:
         dialled_nothing = channel.exten in ("", "s") or _INSIDE_CONTEXT.search(channel.context) is not None
         return is_rung or (not channel.caller_number and dialled_nothing)
 
-    def extension(self, channel: ChannelSnapshot) -> str:
+    def extension(self, channel: ChannelSnapshot, known: str = "") -> str:
         """The extension at this channel: its peer's name, or its number where the peer is a device.
 
-        A Local channel stands for the extension that the dialplan called by it, '' when it is none.
+        `known` is what it was so far: a device's extension is who is logged in there, which the dialplan
+        may say late. A Local channel stands for the extension that the dialplan called by it, '' when it
+        is none.
         """
         name = peer(channel.name)
         if channel.name.startswith("Local/"):
             called = name.partition("@")[0]
+            followed = _FOLLOW_ME.fullmatch(called)
+            called = followed[1] if followed is not None else called
             return called if self.is_extension(called) else ""
-        if self.is_extension(name):
+        if self.is_named(channel.name):
             return name
-        return channel.caller_number if self.is_extension(channel.caller_number) else name
+        number = channel.caller_number
+        return number if self.is_extension(number) and number != name else known or name
 
     def user(self, extension: str | None) -> User:
         """The person at the extension; an empty `User` when nobody is known."""
         return self.users.get(extension or "", User())
+
+
+def _is_among(channel_name: str, globs: tuple[str, ...]) -> bool:
+    name = endpoint(channel_name)
+    return any(fnmatchcase(name, glob) for glob in globs)

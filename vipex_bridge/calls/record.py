@@ -57,6 +57,8 @@ class Dial:
     """When the outside party was put through to this attempt; before that it was a consultation."""
     handed_by: str = ""
     """The extension that put it through."""
+    called: str = ""
+    """The extension that the dialling side shows as its other party."""
 
 
 @dataclass(slots=True)

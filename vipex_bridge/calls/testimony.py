@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from vipex_bridge.calls.events import ChannelSnapshot
-from vipex_bridge.calls.numbering import Numbering, Role
+from vipex_bridge.calls.numbering import Numbering, Role, peer
 from vipex_bridge.calls.record import CallRecord, Channel, Dial, Noted, QueueVisit, Talk
 from vipex_bridge.calls.rows import CdrRow
 from vipex_bridge.calls.runs import Runs
@@ -95,6 +95,8 @@ def add_rows(record: CallRecord, rows: Sequence[CdrRow], numbering: Numbering) -
     }
     for row in ordered:
         dest = record.by_name(row.dstchannel)
+        if dest is not None and row.lastapp == "Dial":
+            _name_device(dest, row, numbering)
         if record.partial and row.dstchannel and (dest is None or dest.uniqueid not in whole):
             _add_attempt(record, row, numbering)
     if record.partial:
@@ -158,6 +160,7 @@ def _whole_dial(seen: Dial | None, logged: Dial) -> Dial:
         return replace(logged)
     return replace(
         logged,
+        called=seen.called or logged.called,
         caller=logged.caller if seen.caller is None else seen.caller,
         begin=min(seen.begin, logged.begin),
         dial_string=seen.dial_string or logged.dial_string,
@@ -208,6 +211,13 @@ def _add_caller(record: CallRecord, row: CdrRow, end: float, numbering: Numberin
         channel.dialled = channel.dialled or _dialled(row)
 
 
+def _name_device(dest: Channel, row: CdrRow, numbering: Numbering) -> None:
+    """A device that nobody said who is logged in at: it is who was called when it was dialled."""
+    is_unnamed = dest.extension in ("", peer(dest.name)) and not numbering.is_named(dest.name)
+    if dest.role is Role.EXTENSION and is_unnamed and numbering.is_extension(row.dst):
+        dest.extension = row.dst
+
+
 def _dialled(row: CdrRow) -> str:
     return row.dst if row.dst not in ("s", "h") else ""
 
@@ -241,8 +251,11 @@ def _add_attempt(record: CallRecord, row: CdrRow, numbering: Numbering) -> None:
     if known is not None and dest is not None:
         _complete_attempt(record, known, dest, row)
         return
+    if dest is not None and _is_optimized(record, row, dest):
+        _prolong(record, dest, row)
+        return
     if dest is None:
-        snapshot = ChannelSnapshot(row.dstchannel, row.linkedid, row.dstchannel)
+        snapshot = ChannelSnapshot(row.dstchannel, row.linkedid, row.dstchannel, caller_number=row.dst)
         dest = _channel(row.dstchannel, row.dstchannel, row, numbering)
         dest.extension = numbering.extension(snapshot)
         dest.account = row.peeraccount
@@ -259,15 +272,36 @@ def _add_attempt(record: CallRecord, row: CdrRow, numbering: Numbering) -> None:
         end=answered if answered is not None else _end(row),
         status=_STATUS.get(row.disposition, "NOANSWER"),
         queue=queue,
+        called=row.dst if row.lastapp == "Dial" and numbering.is_extension(row.dst) else "",
     )
     record.dials.append(attempt)
     record.dials.sort(key=lambda dial: dial.begin)
     if queue is not None and not any(visit.queue == queue for visit in record.queue_visits):
         record.queue_visits.append(QueueVisit(row.uniqueid, queue, _start(row), _end(row)))
-    origin = record.origin(attempt)
-    # What two extensions talk is not heard by the outside party.
-    if answered is not None and (origin is None or origin.role is not Role.EXTENSION):
+    if answered is not None and not _is_inside(record, attempt):
         _add_answer(record, dest, answered, row)
+
+
+def _is_optimized(record: CallRecord, row: CdrRow, dest: Channel) -> bool:
+    """Whether the row goes on with an attempt, the Local channel through which it was made being gone."""
+    through = [d for d in record.dials if d.dest == dest.uniqueid and d.caller != row.uniqueid]
+    local = [d for d in through if record.role_of(d.caller or "") is Role.LOCAL]
+    return any(record.comes_from_outside(dial) for dial in local)
+
+
+def _prolong(record: CallRecord, dest: Channel, row: CdrRow) -> None:
+    """The attempt's channel, and its talk, last as long as the row."""
+    if dest.ended is not None:
+        dest.ended = max(dest.ended, _end(row))
+    for talk in record.talks:
+        if talk.channel == dest.uniqueid and talk.end is not None:
+            talk.end = max(talk.end, _end(row))
+
+
+def _is_inside(record: CallRecord, dial: Dial) -> bool:
+    """Whether one extension dialled another: what these talk is not heard by the outside party."""
+    origin, dest = record.origin(dial), record.channels[dial.dest]
+    return origin is not None and origin.role is Role.EXTENSION and dest.role is Role.EXTENSION
 
 
 def _is_of(dial: Dial, row: CdrRow, dest: Channel) -> bool:
@@ -278,9 +312,8 @@ def _talk_was_missed(record: CallRecord, dial: Dial) -> bool:
     """Whether AMI was lost just after the answer: that the two talked is the row's to say."""
     if dial.status != "ANSWER" or not record.channels[dial.dest].end_is_estimate:
         return False
-    origin = record.origin(dial)
     talked = any(talk.channel == dial.dest for talk in record.talks)
-    return not talked and (origin is None or origin.role is not Role.EXTENSION)
+    return not talked and not _is_inside(record, dial)
 
 
 def _complete_attempt(record: CallRecord, dial: Dial, dest: Channel, row: CdrRow) -> None:

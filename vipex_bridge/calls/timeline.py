@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from vipex_bridge.calls.document import Part
 from vipex_bridge.calls.numbering import Role
 from vipex_bridge.calls.record import CallRecord, Channel, Dial
@@ -41,26 +43,52 @@ _AT_ONCE_S = 1.0
 """What makes a leg comes this much before it at most."""
 
 
-def came_by(record: CallRecord, part: Part) -> str:
-    """How the leg's extension came to the call: by a transfer, a pickup, parking; '' when it was dialled."""
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """How an extension came to a call without being dialled for it."""
+
+    how: str
+    """blind or attended (transfer), pickup, unparked, or rang_back (nobody had taken it out of the lot)."""
+    whose: str
+    """The extension that put it through, who rang when it was picked up, the parking space."""
+
+
+def coming(record: CallRecord, part: Part) -> Coming | None:
+    """How the extension of a leg came to the call: by transfer, pickup, parking; None when it was dialled."""
 
     def fits(at: float | None) -> bool:
         return at is not None and part.start_time - _AT_ONCE_S <= at <= part.hangup_time
 
     for transfer in record.transfers:
         if transfer.to in (part.exten, part.dst) and fits(transfer.at):
-            return f"put through by extension {transfer.by} ({transfer.kind} transfer)"
+            return Coming(transfer.kind, transfer.by)
     for dial in record.dials:
         picker = record.channels.get(dial.picked_up_by or "")
         if picker is not None and picker.extension == part.exten and fits(dial.end):
-            return f"picked up the call that rang at {_named(record, dial.dest)}"
+            return Coming("pickup", _named(record, dial.dest))
     for parking in record.parkings:
         retriever = record.channels.get(parking.retriever or "")
         if retriever is not None and retriever.extension == part.exten and fits(parking.end):
-            return f"took the call out of {parking.space}"
+            return Coming("unparked", parking.space)
         if retriever is None and fits(parking.start) and fits(parking.end):
-            return f"rang again after nobody had taken the call out of {parking.space}"
-    return ""
+            return Coming("rang_back", parking.space)
+    return None
+
+
+def came_by(record: CallRecord, part: Part) -> str:
+    """`coming` in a few words, '' when the extension was dialled."""
+    came = coming(record, part)
+    match came:
+        case None:
+            return ""
+        case Coming("pickup", whose):
+            return f"picked up the call that rang at {whose}"
+        case Coming("unparked", space):
+            return f"took the call out of {space}"
+        case Coming("rang_back", space):
+            return f"rang again after nobody had taken the call out of {space}"
+        case Coming(kind, by):
+            return f"put through by extension {by} ({kind} transfer)"
 
 
 def _moves(record: CallRecord) -> list[tuple[float, str]]:

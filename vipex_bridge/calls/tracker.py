@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vipex_bridge.calls import events as ev
+from vipex_bridge.calls.called import note_called
 from vipex_bridge.calls.document import Kind, Notice
 from vipex_bridge.calls.graph import CallGraph
 from vipex_bridge.calls.numbering import Numbering, Role
@@ -22,8 +23,8 @@ from vipex_bridge.calls.record import (
     Dial,
     Noted,
     QueueVisit,
-    Talk,
 )
+from vipex_bridge.calls.talking import listen
 from vipex_bridge.calls.transfers import (
     hand_over,
     note_blind,
@@ -165,8 +166,10 @@ class Tracker:
         return record, dial
 
     def _dial_begin(self, event: ev.DialBegin) -> None:
-        _, dial = self._dial(event)
+        record, dial = self._dial(event)
         dial.dial_string = event.dial_string
+        shown = event.caller.connected_number if event.caller is not None else ""
+        note_called(record, dial, shown, self._graph.numbering)
 
     def _dial_state(self, event: ev.DialState) -> None:
         self._dial(event)
@@ -178,7 +181,8 @@ class Tracker:
         if dial.end is None or not dial.status:
             dial.end = event.at
             dial.status = event.status
-        if event.status == "ANSWER":
+        # Behind a Local channel whoever answers may be asked first whether he takes the call.
+        if event.status == "ANSWER" and record.role_of(dial.caller or "") is not Role.LOCAL:
             self._tell_answer_outside(record, dial, event.at)
 
     def _rings(self, uniqueid: str, at: float) -> None:
@@ -198,7 +202,9 @@ class Tracker:
             record.rung.append(channel.uniqueid)
             self._tell("ringing", record, at, channel.extension)
 
-    def _tell_answer_outside(self, record: CallRecord, dial: Dial, at: float) -> None:
+    def _tell_answer_outside(
+        self, record: CallRecord, dial: Dial, at: float, *, quietly: bool = False
+    ) -> None:
         """A forwarded call is answered when its outside number is, if the settings have it so."""
         is_outside = record.role_of(dial.dest) is Role.OUTSIDE
         if not is_outside or record.answered or not self._graph.numbering.forward_is_answer:
@@ -206,7 +212,8 @@ class Tracker:
         sender = sender_of(record, dial) if record.comes_from_outside(dial) else ""
         if sender:
             record.answered.append(dial.dest)
-            self._tell("answer", record, at, sender)
+            if not quietly:
+                self._tell("answer", record, at, sender)
 
     # -- pickups, transfers, parking --------------------------------------------------------
 
@@ -254,26 +261,15 @@ class Tracker:
         self._listen(self._graph.record_of(event.channel.uniqueid), event.at)
 
     def _listen(self, record: CallRecord, at: float, *, found: bool = False, quietly: bool = False) -> None:
-        """Opens and closes the talks of the call's extensions with the outside party.
-
-        `found`: nobody saw them begin, this is how things stand now. `quietly`: nothing is told.
-        """
-        for channel in list(record.channels.values()):
-            if channel.role is not Role.EXTENSION:
-                continue
-            company = self._graph.hearing.company(channel.uniqueid)
-            talking = any(
-                record.channels[other].role is Role.OUTSIDE for other in company if other in record.channels
-            )
-            talk = next((t for t in record.talks if t.channel == channel.uniqueid and t.end is None), None)
-            if talk is not None and not talking:
-                talk.end = at
-            elif talk is None and talking:
-                record.talks.append(Talk(channel.uniqueid, at, start_is_estimate=found))
-                if channel.uniqueid not in record.answered:
-                    record.answered.append(channel.uniqueid)
-                    if not quietly:
-                        self._tell("answer", record, at, channel.extension)
+        """Opens and closes talks, tells whose begin. `found`: as in `listen`. `quietly`: nothing is told."""
+        for channel in listen(record, self._graph.hearing, at, found=found):
+            if channel.role is Role.OUTSIDE:
+                dial = next(d for d in record.dials if d.dest == channel.uniqueid)
+                self._tell_answer_outside(record, dial, at, quietly=quietly)
+            elif channel.uniqueid not in record.answered:
+                record.answered.append(channel.uniqueid)
+                if not quietly:
+                    self._tell("answer", record, at, channel.extension)
 
     # -- what the dialplan and the queues say -----------------------------------------------
 

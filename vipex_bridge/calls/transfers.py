@@ -7,6 +7,7 @@ still (blonde) or answered, is the outside party's from the hand-over on (call t
 from __future__ import annotations
 
 from vipex_bridge.calls import events as ev
+from vipex_bridge.calls.called import forwarder, local_extension
 from vipex_bridge.calls.graph import CallGraph
 from vipex_bridge.calls.hearing import Hearing
 from vipex_bridge.calls.numbering import Role, local_twin
@@ -58,11 +59,12 @@ def note_held(graph: CallGraph, event: ev.Held) -> None:
 def sender_of(record: CallRecord, dial: Dial) -> str:
     """The extension that sent the call on to this outside attempt, '' when none did.
 
-    Who transferred it; else who was tried before it (forwarding); else whom the Local channel that
-    dials stands for (forwarding by dialplan).
+    Who transferred it; whom the Local channel that dials stands for, or whom the dialplan called and did
+    not ring (forwarding by dialplan); else who was tried before it (forwarding by the telephone).
     """
-    if dial.handed_by:
-        return dial.handed_by
+    by_dialplan = dial.handed_by or local_extension(record, dial) or forwarder(record, dial)
+    if by_dialplan:
+        return by_dialplan
     tried = [
         earlier
         for earlier in record.dials
@@ -75,10 +77,7 @@ def sender_of(record: CallRecord, dial: Dial) -> str:
     sent = next((t for t in reversed(record.transfers) if t.kind == "blind" and t.at <= dial.begin), None)
     if sent is not None and sent.by and not (tried and tried[-1].begin > sent.at):
         return sent.by
-    if tried:
-        return record.channels[tried[-1].dest].extension
-    caller = record.channels.get(dial.caller) if dial.caller is not None else None
-    return caller.extension if caller is not None and caller.role is Role.LOCAL else ""
+    return record.channels[tried[-1].dest].extension if tried else ""
 
 
 def hand_over(record: CallRecord, hearing: Hearing, event: ev.AttendedTransferred) -> list[Dial]:

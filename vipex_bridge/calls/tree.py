@@ -21,8 +21,8 @@ from vipex_bridge.calls.view import calling_extension, kind_of, own_queue, view_
 CONFERENCE_S = 0.5
 """Two extensions that hear the outside party together for longer than this are in conference."""
 
-Rate = Callable[[str, int], Decimal | None]
-"""The price of talking to a number for so many seconds, None when the tariff has none."""
+Rate = Callable[[str, int, float], Decimal | None]
+"""The price of talking to a number for so many seconds from a moment on, None when the tariff has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,7 @@ def build(record: CallRecord, numbering: Numbering, rate: Rate) -> CallDocument 
         account=view.account,
         extens=extens or ((own,) if own is not None and kind is Kind.OUTBOUND else ()),
         queues=tuple(dict.fromkeys(visit.queue for visit in record.queue_visits)),
+        trunks=view.trunks,
         legs=legs,
         all_legs=all_legs,
     )
@@ -123,16 +124,28 @@ def recordings(document: CallDocument) -> list[str]:
 
 def without_recording(document: CallDocument, path: str) -> CallDocument:
     """The same call told without a recording that cannot be read."""
+    return _with_recording(document, path, lambda recording: None)
 
-    def cleared(part: Part) -> Part:
-        gone = part.recording is not None and part.recording.path == path
-        return replace(part, recording=None) if gone else part
+
+def with_file(document: CallDocument, path: str, file: str) -> CallDocument:
+    """The same call, the recording that was at `path` being in `file` now; its reference stays."""
+    return _with_recording(document, path, lambda recording: replace(recording, path=file))
+
+
+def _with_recording(
+    document: CallDocument, path: str, changed: Callable[[Recording], Recording | None]
+) -> CallDocument:
+    def known(part: Part) -> Part:
+        recording = part.recording
+        if recording is None or recording.path != path:
+            return part
+        return replace(part, recording=changed(recording))
 
     return replace(
         document,
-        main=cleared(document.main),
-        legs=tuple(cleared(leg) for leg in document.legs),
-        all_legs=tuple(cleared(leg) for leg in document.all_legs),
+        main=known(document.main),
+        legs=tuple(known(leg) for leg in document.legs),
+        all_legs=tuple(known(leg) for leg in document.all_legs),
     )
 
 
@@ -147,11 +160,11 @@ def _price(record: CallRecord, kind: Kind, placed: list[_Placed], main: Part, ra
     """Of the outside parts that cost: what was dialled to the outside, and what was sent on to it."""
     costs = []
     if kind is Kind.OUTBOUND and main.dst and main.answer_time is not None:
-        costs.append(rate(main.dst, main.billsec))
+        costs.append(rate(main.dst, main.billsec, main.answer_time))
     for place in placed:
         sent_to, answered = place.leg.chosen.forwarded_to, place.leg.answered
         if sent_to is not None and answered is not None:
-            costs.append(rate(sent_to, floor(place.end) - floor(answered)))
+            costs.append(rate(sent_to, floor(place.end) - floor(answered), answered))
     known = [cost for cost in costs if cost is not None]
     return sum(known, Decimal(0)) if known else None
 

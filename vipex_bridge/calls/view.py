@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vipex_bridge.calls.document import CallView, Kind
-from vipex_bridge.calls.numbering import Role, dialled_number, shown_number
+from vipex_bridge.calls.numbering import Role, dialled_number, endpoint, shown_number
 from vipex_bridge.calls.record import CallRecord, Channel, Dial
 
 
@@ -82,4 +82,11 @@ def view_of(record: CallRecord, kind: Kind) -> CallView:
         custom_field=record.note("VIPEX_CUSTOM_FIELD") or None,
         context=root.context,
         account=root.account,
+        trunks=outside_lines(record),
     )
+
+
+def outside_lines(record: CallRecord) -> tuple[str, ...]:
+    """The call's outside lines in the order in which they came, without their channels' own tails."""
+    lines = (endpoint(c.name) for c in record.channels.values() if c.role is Role.OUTSIDE)
+    return tuple(dict.fromkeys(lines))

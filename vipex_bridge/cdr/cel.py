@@ -1,4 +1,4 @@
-"""Channel event logging: the rows of one call out of a table that holds all calls.
+"""Channel event logging in an SQLite file: the rows of one call out of a table that holds all calls.
 
 The table needs no index: rows are written as things happen, so row ids grow with time, and the stretch
 of the call is found by halving. Only that stretch is searched, and again for each further linkedid or
@@ -10,19 +10,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from zoneinfo import ZoneInfo
 
-import structlog
 from sqlalchemy import ColumnElement, Connection, column, or_
 from sqlalchemy.sql.elements import quoted_name
 
 from vipex_bridge.calls import cel
-from vipex_bridge.calls.rows import CelRow, uniqueid_epoch
+from vipex_bridge.calls.rows import CelRow
+from vipex_bridge.cdr.cel_rows import MAX_KEYS, MAX_WALKS, REQUIRED, RowReader
 from vipex_bridge.cdr.sqlite import SqliteTable, path_of, rowid
-from vipex_bridge.cdr.times import Instants, meant, not_before, text_of
+from vipex_bridge.cdr.times import text_of
 from vipex_bridge.config.settings import Cdr
-
-log = structlog.get_logger()
-
-_REQUIRED = ("eventtype", "eventtime", "channame", "uniqueid", "linkedid", "eventextra")
 
 _SLACK_S = 60.0
 """How much out of order rows may stand: clocks are set, and Asterisk's threads write side by side."""
@@ -31,19 +27,28 @@ _CLOCK_CHANGE_S = 7_200.0
 _AFTERWARDS_S = 3_600.0
 """How long after what is known of a call its rows are looked for, before the whole rest is searched."""
 
-_MAX_WALKS = 10
-_MAX_KEYS = 500
-"""No call has more; SQLite takes so many values in one query."""
 
-
-class CelSource:
+class SqliteCel:
     """A SQLite file as `cel_sqlite3_custom` writes it. May be asked from any thread."""
 
     def __init__(self, options: Cdr, timezone: ZoneInfo) -> None:
         """Opens nothing yet. Raises SourceError for a kind of source that is not supported."""
         self._table = SqliteTable(path_of(options, "cel"), options, "cel")
-        self._time_format = options.time_format
-        self._timezone = timezone
+        self._reader = RowReader(timezone, options.time_format)
+
+    @property
+    def name(self) -> str:
+        """The file and the table."""
+        return self._table.name
+
+    def check(self) -> list[str]:
+        """Nothing is lacking that could be done without.
+
+        Raises SourceError when the table cannot be read, or lacks a column that it must have.
+        """
+        with self._table.open() as connection:
+            self._table.columns(connection, REQUIRED)
+        return []
 
     def rows_of(self, keys: Collection[str], start: float, end: float | None) -> list[CelRow]:
         """All rows of the call that any of `keys` (linkedids, uniqueids) names, oldest first; blocking.
@@ -52,7 +57,7 @@ class CelSource:
         when the source cannot be read or lacks a column that it must have.
         """
         with self._table.open() as connection:
-            have = self._table.columns(connection, _REQUIRED)
+            have = self._table.columns(connection, REQUIRED)
             newest = connection.execute(self._table.select({}).order_by(rowid.desc()).limit(1)).scalar()
             oldest = connection.execute(self._table.select({}).order_by(rowid).limit(1)).scalar()
             if newest is None or oldest is None:
@@ -76,7 +81,7 @@ class CelSource:
             middle = (low + high) // 2
             query = self._table.select(time).where(rowid >= middle).order_by(rowid).limit(1)
             number, value = connection.execute(query).one()
-            instants = self._instants(value)
+            instants = self._reader.instants(value)
             slack_s = _SLACK_S if _is_epoch(value) else _CLOCK_CHANGE_S
             if instants and instants[-1] < moment - slack_s:
                 low = number + 1
@@ -91,8 +96,8 @@ class CelSource:
         named, found = set(keys), dict[int, dict[str, object]]()
         asked: set[str] = set()
         rows: list[CelRow] = []
-        for _ in range(_MAX_WALKS):
-            fresh = sorted(named - asked)[:_MAX_KEYS]
+        for _ in range(MAX_WALKS):
+            fresh = sorted(named - asked)[:MAX_KEYS]
             if not fresh:
                 break
             asked.update(fresh)
@@ -100,58 +105,9 @@ class CelSource:
             query = self._table.select(have).where(rowid >= low, rowid <= high, belongs).order_by(rowid)
             for record in connection.execute(query):
                 found[record[0]] = dict(zip(have, record[1:], strict=True))
-            rows = self._rows(found)
+            rows = self._reader.rows(found)
             named.update(cel.keys(rows))
         return rows
-
-    # -- rows -------------------------------------------------------------------------------
-
-    def _rows(self, found: Mapping[int, Mapping[str, object]]) -> list[CelRow]:
-        rows: list[CelRow] = []
-        for number, values in sorted(found.items()):
-            row = self._row(number, values, rows[-1].at if rows else None)
-            if row is not None:
-                rows.append(row)
-        return rows
-
-    def _row(self, number: int, values: Mapping[str, object], before: float | None) -> CelRow | None:
-        """The row, None when its time is none or it has no uniqueid."""
-        uniqueid = text_of(values["uniqueid"]).strip()
-        at = self._moment(values["eventtime"], uniqueid, before)
-        if at is None or not uniqueid:
-            log.warning("cel.bad_row", number=number, uniqueid=uniqueid)
-            return None
-
-        def text(name: str) -> str:
-            return text_of(values.get(name))
-
-        return CelRow(
-            event=text("eventtype").strip().upper(),
-            at=at,
-            uniqueid=uniqueid,
-            linkedid=text("linkedid").strip() or uniqueid,
-            channel=text("channame").strip(),
-            caller_number=text("cidnum"),
-            context=text("context"),
-            exten=text("exten"),
-            app=text("appname"),
-            app_data=text("appdata"),
-            account=text("accountcode"),
-            extra=text("eventextra").strip(),
-            number=number,
-        )
-
-    def _moment(self, value: object, uniqueid: str, before: float | None) -> float | None:
-        """When it happened: after its channel's creation, and not before the row written before it."""
-        instants = self._instants(value)
-        since = [moment for moment in (uniqueid_epoch(uniqueid), before) if moment is not None]
-        return not_before(instants, max(since, default=None))
-
-    def _instants(self, value: object) -> Instants:
-        try:
-            return meant(value, self._timezone, self._time_format)
-        except (ValueError, OverflowError, OSError):
-            return ()
 
 
 def _is_epoch(value: object) -> bool:

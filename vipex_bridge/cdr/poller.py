@@ -11,8 +11,9 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from vipex_bridge.calls.rows import CdrRow
-from vipex_bridge.cdr.sources import Batch, Cursor, Source, open_source
-from vipex_bridge.cdr.sqlite import NothingYet
+from vipex_bridge.cdr.naming import NothingYet
+from vipex_bridge.cdr.records import Batch, Cursor
+from vipex_bridge.cdr.sources import Source, open_source
 from vipex_bridge.config.settings import Cdr
 
 log = structlog.get_logger()

@@ -13,22 +13,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Integer,
-    Select,
-    column,
-    create_engine,
-    literal_column,
-    select,
-)
-from sqlalchemy import table as table_clause
+from sqlalchemy import ColumnElement, Connection, Integer, Select, create_engine, literal_column, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import NullPool
-from sqlalchemy.sql.elements import quoted_name
 
+from vipex_bridge.cdr.naming import NothingYet, columns_there, named_column, named_table, require
 from vipex_bridge.config.settings import Cdr
 from vipex_bridge.errors import SourceError
 
@@ -36,10 +26,6 @@ BUSY_TIMEOUT_S = 2.0
 
 rowid: ColumnElement[int] = literal_column("rowid", Integer)
 """Unquoted on purpose: SQLite takes a quoted name that it does not know for a text."""
-
-
-class NothingYet(SourceError):
-    """The file or the table is not there: nothing of the past can be in it."""
 
 
 def path_of(options: Cdr, section: str) -> Path:
@@ -106,27 +92,19 @@ class SqliteTable:
 
         Raises SourceError without a required one.
         """
-        everything: Select[Any] = select(literal_column("*")).select_from(self._clause()).limit(0)
-        have = {name.lower(): name for name in connection.execute(everything).keys()}  # noqa: SIM118
-        wanted = self._options.columns.items()
-        found = {ours: have[theirs.lower()] for ours, theirs in wanted if theirs.lower() in have}
+        found = columns_there(connection, named_table(self._options.table), self._options.columns)
         self.require(found, required)
         return found
 
     def require(self, found: Mapping[str, str], required: Iterable[str]) -> None:
         """Raises SourceError when one of the required columns was not found."""
-        for ours in required:
-            if ours not in found:
-                theirs = self._options.columns.get(ours, ours)
-                raise SourceError(
-                    f"{self._source}: table {self._options.table} has no column {theirs}, which the "
-                    f"bridge cannot do without: add it, or say in asterisk.{self._section}.columns "
-                    f"what {ours} is called"
-                )
+        require(found, required, self._options, self._section, self._source)
 
     def select(self, columns: Mapping[str, str]) -> Select[Any]:
         """Row id and columns of the table's rows."""
-        return select(rowid, *map(_column, columns.values())).select_from(self._clause())
+        return select(rowid, *map(named_column, columns.values())).select_from(
+            named_table(self._options.table)
+        )
 
     def no_rowids(self) -> SourceError:
         """The fault of a table without row ids, such as a view."""
@@ -164,10 +142,3 @@ class SqliteTable:
         return SourceError(
             f"{self._source} cannot be read ({error.orig}): see that it is a sound SQLite database"
         )
-
-    def _clause(self) -> Any:
-        return table_clause(quoted_name(self._options.table, True))
-
-
-def _column(name: str) -> ColumnElement[Any]:
-    return column(quoted_name(name, True))

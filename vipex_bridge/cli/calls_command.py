@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
-from typing import Any
 
 from vipex_bridge.calls.document import from_json
 from vipex_bridge.calls.record import CallRecord
 from vipex_bridge.calls.timeline import timeline
-from vipex_bridge.cli.configuration import load_checked
+from vipex_bridge.cli.configuration import load_working
 from vipex_bridge.cli.opened import local, opened, shown
-from vipex_bridge.cli.telling import tell
+from vipex_bridge.cli.telling import tell, tell_line
 from vipex_bridge.config.settings import PARAMETERS, Client, Settings
 from vipex_bridge.errors import BridgeError
-from vipex_bridge.privacy import keys_masked
+from vipex_bridge.privacy import call_without_keys
 from vipex_bridge.render.fields import call_end_fields
 from vipex_bridge.store.calls import StoredCall
 from vipex_bridge.store.store import Store
@@ -31,11 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints the list, or the one call."""
-    settings = load_checked(arguments.config)
+    settings = load_working(arguments.config)
     with opened(settings) as store:
         if arguments.id is None:
             for call in store.calls(limit=arguments.limit):
-                tell(_line(call, settings))
+                tell_line(_line(call, settings))
             return 0
         found = store.call(arguments.id)
         if found is None:
@@ -53,14 +51,14 @@ def _line(call: StoredCall, settings: Settings) -> str:
 
 def _print_call(call: StoredCall, store: Store, settings: Settings) -> None:
     if call.dropped_at is not None:
-        tell(f"call {call.id} is {call.state}: {settings.privacy.dropped}")
+        tell_line(f"call {call.id} is {call.state}: {settings.privacy.dropped}")
     elif call.document is None:
-        tell(f"call {call.id} is {call.state}: there is no document of it yet")
+        tell_line(f"call {call.id} is {call.state}: there is no document of it yet")
     else:
         client = Client("calls", "call_end", "http://localhost", "POST", PARAMETERS["call_end"])
         fields = call_end_fields(from_json(call.document), settings.timezone, client)
         if settings.privacy.mask_digits:
-            fields = _without_keys(fields)
+            fields = call_without_keys(fields)
         tell(json.dumps(fields, indent=2, ensure_ascii=False, default=lambda mark: f"<{mark.path}>"))
     lines: list[tuple[float, str]] = []
     if call.facts is not None:
@@ -75,14 +73,4 @@ def _print_call(call: StoredCall, store: Store, settings: Settings) -> None:
             )
     print()
     for at, what in sorted(lines):
-        tell(f"{local(at, settings.timezone)}.{int(at * 1000) % 1000:03d}  {shown(what, settings)}")
-
-
-def _without_keys(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """A call's fields, and its parts', with a star for each key pressed."""
-    masked: dict[str, Any] = {}
-    if "sub_cdrs" in fields:
-        masked["sub_cdrs"] = [_without_keys(part) for part in fields["sub_cdrs"]]
-    if fields.get("ivr_digits"):
-        masked["ivr_digits"] = keys_masked(fields["ivr_digits"])
-    return {**fields, **masked}
+        tell_line(f"{local(at, settings.timezone)}.{int(at * 1000) % 1000:03d}  {shown(what, settings)}")

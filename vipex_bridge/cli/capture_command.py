@@ -17,7 +17,7 @@ from vipex_bridge.ami.anonymise import Anonymiser
 from vipex_bridge.ami.session import LoginRefused, Session
 from vipex_bridge.bridge.telling import numbering_of
 from vipex_bridge.cli import logs
-from vipex_bridge.cli.configuration import load_checked
+from vipex_bridge.cli.configuration import load_working
 from vipex_bridge.config.settings import Ami, Settings
 from vipex_bridge.errors import AmiError, BridgeError
 
@@ -34,12 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Records until Ctrl-C, SIGTERM or the given time; fails when the connection ends before."""
-    settings = load_checked(arguments.config)
+    settings = load_working(arguments.config)
     if settings.ami is None:
         raise BridgeError("there is nothing to record: `asterisk.ami` is not configured")
     path = Path(arguments.file)
     recording = Recording(path, arguments.force, _anonymiser(settings) if arguments.anonymise else None)
-    logs.configure().hidden = settings.privacy
+    logs.configure().hide(settings.privacy, settings.numbers.extensions)
     print(f"recording to {path}: Ctrl-C ends it", file=sys.stderr)
     try:
         asyncio.run(_record(settings.ami, recording, arguments.seconds))

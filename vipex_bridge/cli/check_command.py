@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 
-from vipex_bridge.cli.configuration import load_checked, not_used_yet
+from vipex_bridge.cli.configuration import load_checked
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,6 +21,4 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"{arguments.config}: well. Clients: {counted}.")
     for file in settings.exposed:
         print(f"warning: {file.file}: {file.what}")
-    for note in not_used_yet(settings):
-        print(f"note: {note}")
     return 0

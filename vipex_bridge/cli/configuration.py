@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from vipex_bridge.config.load import load
+from vipex_bridge.config import customers
+from vipex_bridge.config.load import Loaded, load
 from vipex_bridge.config.settings import Client, Settings
 from vipex_bridge.errors import BridgeError, ConfigurationError, Fault
 from vipex_bridge.lookup import mapping
@@ -15,15 +16,33 @@ from vipex_bridge.render import templates
 def load_checked(path: str) -> Settings:
     """The settings in a file. Raises `ConfigurationError` with every fault of file and templates."""
     loaded = load(Path(path), os.environ)
+    faults = _of_templates(loaded)
+    if faults:
+        raise ConfigurationError(faults)
+    return loaded.settings
+
+
+def load_working(path: str) -> Settings:
+    """The settings in a file, without the customers whose own files are at fault (`settings.disabled`).
+
+    Raises `ConfigurationError` with every fault when there is one elsewhere.
+    """
+    loaded = load(Path(path), os.environ, each_customer=True)
+    settings, faults = loaded.settings, _of_templates(loaded)
+    if not customers.alone(faults, settings.files):
+        known = [fault for disabled in settings.disabled for fault in disabled.faults]
+        raise ConfigurationError(sorted([*known, *faults]))
+    return customers.without(settings, faults)
+
+
+def _of_templates(loaded: Loaded) -> list[Fault]:
     faults = []
     for client in loaded.settings.clients.values():
         for key, what in [*templates.faults(client), *mapping.faults(client)]:
             key_path = f"clients.{client.name}.{key}"
             file, line = loaded.place(key_path)
             faults.append(Fault(file, line, key_path, what))
-    if faults:
-        raise ConfigurationError(sorted(faults))
-    return loaded.settings
+    return sorted(faults)
 
 
 def client_of(settings: Settings, name: str) -> Client:
@@ -31,13 +50,6 @@ def client_of(settings: Settings, name: str) -> Client:
     client = settings.clients.get(name)
     if client is None:
         known = ", ".join(sorted(settings.clients)) or "none"
-        raise BridgeError(f"no client named {name!r} in the configuration; there are: {known}")
+        left_out = "".join(f"; {disabled.file} is left out: it is at fault" for disabled in settings.disabled)
+        raise BridgeError(f"no client named {name!r} in the configuration; there are: {known}{left_out}")
     return client
-
-
-def not_used_yet(settings: Settings) -> list[str]:
-    """What the configuration asks for and this version does not do, a line each."""
-    notes = []
-    if settings.http is not None:
-        notes.append("http: this version has no web server yet; nothing listens")
-    return notes

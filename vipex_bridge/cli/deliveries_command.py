@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import time
 
-from vipex_bridge.cli.configuration import load_checked
+from vipex_bridge.cli.configuration import load_working
 from vipex_bridge.cli.opened import local, moment, opened, shown
-from vipex_bridge.cli.telling import tell
+from vipex_bridge.cli.telling import tell_line
 from vipex_bridge.config.settings import Settings
 from vipex_bridge.store.outbox import Delivery
 from vipex_bridge.store.store import Store
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints one line for each delivery, newest first, and one for each of its tries."""
-    settings = load_checked(arguments.config)
+    settings = load_working(arguments.config)
     now = time.time()
     since = moment(arguments.since, now, settings.timezone) if arguments.since else None
     with opened(settings) as store:
@@ -40,7 +40,7 @@ def _print(delivery: Delivery, store: Store, settings: Settings) -> None:
     why = f" ({shown(delivery.error, settings)})" if delivery.error and delivery.attempts == 0 else ""
     if delivery.dropped_at is not None:
         why = f" ({settings.privacy.dropped})"
-    tell(
+    tell_line(
         f"{delivery.id:>8}  {local(delivery.created_at, zone)}  {delivery.status:<9} {delivery.client}  "
         f"{delivery.event}  call {delivery.call_id}{due}{why}"
     )
@@ -48,4 +48,4 @@ def _print(delivery: Delivery, store: Store, settings: Settings) -> None:
         began = local(attempt.started_at, zone)
         answer = attempt.status_code if attempt.status_code is not None else "no answer"
         said = f": {shown(attempt.error, settings)}" if attempt.error else ""
-        tell(f"          {began}  {answer} in {attempt.elapsed_s * 1000:.0f} ms{said}")
+        tell_line(f"          {began}  {answer} in {attempt.elapsed_s * 1000:.0f} ms{said}")

@@ -13,10 +13,10 @@ from vipex_bridge.calls.record import CallRecord
 from vipex_bridge.calls.rows import CdrRow, CelRow
 from vipex_bridge.calls.timeline import came_by, timeline
 from vipex_bridge.calls.view import kind_of
-from vipex_bridge.cdr.cel import CelSource
-from vipex_bridge.cli.configuration import load_checked
+from vipex_bridge.cdr.sources import open_cel
+from vipex_bridge.cli.configuration import load_working
 from vipex_bridge.cli.opened import local, opened, shown
-from vipex_bridge.cli.telling import tell
+from vipex_bridge.cli.telling import tell_line
 from vipex_bridge.config.settings import Settings
 from vipex_bridge.errors import BridgeError, SourceError
 from vipex_bridge.store.calls import StoredCall
@@ -36,17 +36,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints the call's story."""
-    settings = load_checked(arguments.config)
+    settings = load_working(arguments.config)
     with opened(settings) as store:
         call = _found(store, arguments.id)
         known = _known(call, store, settings)
         for line in _heading(call, known, settings):
-            tell(line)
+            tell_line(line)
         print()
         lines = [*_said(known.record), *_concluded(call, known.record), *_sent(call, store)]
         for at, who, what in sorted(lines, key=lambda line: line[0]):
             moment = f"{local(at, settings.timezone)}.{int(at * 1000) % 1000:03d}"
-            tell(f"{moment}  {who:<6}  {shown(what, settings)}")
+            tell_line(f"{moment}  {who:<6}  {shown(what, settings)}")
     return 0
 
 
@@ -101,7 +101,7 @@ def _logged(seen: CallRecord | None, rows: list[CdrRow], settings: Settings) -> 
     moments += [m for row in rows for m in (row.start, row.end) if m is not None]
     names = [*(seen.keys() if seen is not None else ()), *testimony.keys(rows)]
     try:
-        log = CelSource(settings.cel, settings.timezone).rows_of(names, min(moments), max(moments))
+        log = open_cel(settings.cel, settings.timezone).rows_of(names, min(moments), max(moments))
     except SourceError as error:
         return [], f"CEL cannot be read now: {error}"
     return log, f"{len(log)} CEL row{'' if len(log) == 1 else 's'}"

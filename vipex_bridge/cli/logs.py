@@ -6,7 +6,7 @@ import json
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 import structlog
@@ -22,7 +22,12 @@ class Masking:
     """The last but the writing: masks in every text of an event what `privacy` hides."""
 
     def __init__(self) -> None:
-        self.hidden = Privacy()
+        self._hidden = Privacy()
+        self._extensions: re.Pattern[str] | None = None
+
+    def hide(self, hidden: Privacy, extensions: re.Pattern[str] | None) -> None:
+        """From now on these, but no extension."""
+        self._hidden, self._extensions = hidden, extensions
 
     def __call__(
         self, logger: object, method: str, event: MutableMapping[str, Any]
@@ -30,23 +35,18 @@ class Masking:
         """structlog's processor."""
         return {name: self._masked(name, value) for name, value in event.items()}
 
-    def of_library(self, record: logging.LogRecord) -> bool:
-        """The same for what a library logs by itself."""
-        record.msg, record.args = self.text(record.getMessage()), ()
-        if record.exc_info:
-            record.exc_text = self.text(logging.Formatter().formatException(record.exc_info))
-        return True
-
     def text(self, text: str) -> str:
         """One text, masked."""
-        if self.hidden.mask_digits:
+        if self._hidden.mask_digits:
             text = privacy.without_keys(text)
-        return privacy.without_numbers(text) if self.hidden.mask_numbers_in_logs else text
+        if self._hidden.mask_numbers_in_logs:
+            text = privacy.without_numbers(text, self._extensions)
+        return text
 
     def _masked(self, name: str, value: object) -> object:
         if name in ("timestamp", "level"):
             return value
-        if name == "ivr_digits" and isinstance(value, str) and self.hidden.mask_digits:
+        if name == "ivr_digits" and isinstance(value, str) and self._hidden.mask_digits:
             return privacy.keys_masked(value)
         return privacy.everywhere(value, self.text)
 
@@ -68,8 +68,16 @@ def _escaped(found: re.Match[str]) -> str:
     return char if char.isprintable() else json.dumps(char)[1:-1]
 
 
-def configure() -> Masking:
-    """Sets up structlog for the whole process; gives what masks, which can be changed at any time."""
+def configure(count: Callable[[str, str], None] = lambda level, event: None) -> Masking:
+    """Sets up structlog for the whole process; gives what masks, which can be changed at any time.
+
+    `count` is told the level and the event of each line.
+    """
+
+    def counting(logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        count(str(event.get("level", method)), str(event.get("event", "")))
+        return event
+
     masking = Masking()
     on_terminal = sys.stderr.isatty()
     renderer: structlog.typing.Processor = (
@@ -80,6 +88,7 @@ def configure() -> Masking:
     )
     processors: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
+        counting,
         structlog.processors.TimeStamper(fmt="iso", utc=False),
     ]
     if on_terminal:
@@ -88,13 +97,23 @@ def configure() -> Masking:
         # Locals may hold secrets and callers' data.
         transformer = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
         processors.append(structlog.processors.ExceptionRenderer(transformer))
+    processors += [masking, *([legible] if on_terminal else []), renderer]
     structlog.configure(
-        processors=[*processors, masking, *([legible] if on_terminal else []), renderer],
+        processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s: %(message)s")
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(masking.of_library)
+    _configure_libraries(processors)
     return masking
+
+
+def _configure_libraries(processors: list[structlog.typing.Processor]) -> None:
+    """What a library logs by itself goes the same way, and becomes the same kind of line."""
+    handler = logging.StreamHandler(sys.stderr)
+    of_library: list[structlog.typing.Processor] = [
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+    ]
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=[*of_library, *processors]))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from importlib import import_module
 from typing import Any
@@ -14,6 +15,8 @@ from vipex_bridge.printable import printable
 COMMANDS = {
     "run": "the daemon",
     "check": "validate the configuration",
+    "doctor": "try everything that the configuration names",
+    "init": "Asterisk's side and a configuration, for the PBX on this machine",
     "render": "print the request a client would send",
     "try": "send it, and print the answer",
     "calls": "recent calls, or one call as JSON and as a time line",
@@ -24,6 +27,7 @@ COMMANDS = {
     "reconcile": "compare the CDR source with what was told, and tell what is missing",
     "capture": "record the live AMI stream",
     "simulate": "the requests that a recorded AMI stream would make",
+    "schema": "the JSON Schema of what is sent by default",
     "receive": "a receiving server that shows each request",
     "demo": "real calls on this machine, from Asterisk to a receiving server",
 }
@@ -40,6 +44,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"vipex-bridge {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     words = sys.argv[1:] if argv is None else argv
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A name may hold what the locale's encoding has no bytes for.
+        sys.stdout.reconfigure(errors="backslashreplace")
     for name, summary in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=summary)
         command.add_argument("--config", default=DEFAULT_CONFIG, metavar="FILE")

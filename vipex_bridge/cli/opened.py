@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from vipex_bridge.config.settings import Settings
 from vipex_bridge.errors import BridgeError
-from vipex_bridge.privacy import keys_masked, without_keys
+from vipex_bridge.privacy import keys_masked
 from vipex_bridge.store.store import Store
 
 _KEYS_NOTED = "ivr digits is "
@@ -29,11 +29,9 @@ def opened(settings: Settings) -> Iterator[Store]:
 
 def shown(text: str, settings: Settings) -> str:
     """A text as a person may see it: without the keys that callers pressed, where these are hidden."""
-    if not settings.privacy.mask_digits:
-        return text
-    if text.startswith(_KEYS_NOTED):
+    if settings.privacy.mask_digits and text.startswith(_KEYS_NOTED):
         return _KEYS_NOTED + keys_masked(text.removeprefix(_KEYS_NOTED))
-    return without_keys(text)
+    return settings.privacy.shown(text)
 
 
 def local(at: float | None, timezone: ZoneInfo) -> str:

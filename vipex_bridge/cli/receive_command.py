@@ -1,4 +1,4 @@
-"""`receive`: a receiving server that shows each request, and can misbehave on demand."""
+"""`receive`: a receiving server that shows and checks each request, and can misbehave on demand."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what a path answers, as JSON or a file that holds it (repeatable)",
     )
     parser.add_argument(
-        "--fault", default="", metavar="LIST", help="misbehave in turn: slow,500,429,reset,hang,drip,ok"
+        "--fault",
+        default="",
+        metavar="LIST",
+        help="misbehave in turn: slow,500,429:10s,302,reset,hang,drip,cut,nonsense,huge,ok",
     )
     parser.add_argument(
         "--signing-secret",

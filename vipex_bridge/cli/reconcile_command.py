@@ -9,10 +9,11 @@ from vipex_bridge.bridge.reconciling import missing
 from vipex_bridge.bridge.replaying import replay
 from vipex_bridge.calls import testimony
 from vipex_bridge.cdr.sources import open_source
-from vipex_bridge.cli.configuration import load_checked
+from vipex_bridge.cli.configuration import load_working
 from vipex_bridge.cli.opened import local, moment, opened
+from vipex_bridge.cli.progress import progress
 from vipex_bridge.cli.replay_command import line_of, log_of
-from vipex_bridge.cli.telling import tell
+from vipex_bridge.cli.telling import tell_line
 from vipex_bridge.errors import BridgeError
 
 
@@ -24,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints a line for each call that was not told, and the sum; a running bridge sends it in seconds."""
-    settings = load_checked(arguments.config)
+    settings = load_working(arguments.config)
     if settings.cdr is None:
         raise BridgeError("there is nothing to compare with: `asterisk.cdr` is not configured")
     now = time.time()
@@ -34,16 +35,19 @@ def run(arguments: argparse.Namespace) -> int:
         cursor = store.cursor()
         if cursor is None or cursor.get("source") != source.name:
             raise BridgeError("the bridge has not read this CDR source yet: start it, then compare")
-        groups = testimony.groups(missing(store, source, cursor, since))
+        with progress("channels compared", None) as shown:
+            groups = testimony.groups(missing(store, source, cursor, since, compared=shown.step))
         if arguments.dry_run:
             for rows in groups:
                 src, dst = rows[0].src or "-", rows[0].dst or "-"
-                tell(f"{local(rows[0].start, settings.timezone)}  {src} -> {dst}: not told")
-            tell(f"{len(groups)} calls missing")
+                tell_line(f"{local(rows[0].start, settings.timezone)}  {src} -> {dst}: not told")
+            tell_line(f"{len(groups)} calls missing")
             return 0
         told = 0
-        for replayed in replay(settings, store, groups, log_of(settings), None, now):
-            tell(line_of(replayed, settings.timezone))
-            told += bool(replayed.clients)
-    tell(f"{len(groups)} calls missing, {told} of them queued now")
+        with progress("reconcile", len(groups)) as shown:
+            for replayed in replay(settings, store, groups, log_of(settings), None, now):
+                shown.say(line_of(replayed, settings.timezone))
+                shown.step()
+                told += bool(replayed.clients)
+    tell_line(f"{len(groups)} calls missing, {told} of them queued now")
     return 0

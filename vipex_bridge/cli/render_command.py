@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from vipex_bridge.bridge.telling import fresh_token
-from vipex_bridge.cli.configuration import client_of, load_checked
+from vipex_bridge.cli.configuration import client_of, load_working
 from vipex_bridge.cli.telling import tell
 from vipex_bridge.config.settings import Client, Settings
 from vipex_bridge.deliver.fill import masked
 from vipex_bridge.errors import BridgeError
-from vipex_bridge.render.request import Request
+from vipex_bridge.privacy import call_without_keys
+from vipex_bridge.render.request import Request, as_text
 from vipex_bridge.render.requests import render
 from vipex_bridge.render.sample import sample_fields
 
@@ -37,29 +38,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints the request."""
-    settings = load_checked(arguments.config)
+    settings = load_working(arguments.config)
     client = client_of(settings, arguments.client)
-    tell(shown(masked(request_of(settings, client, arguments), client)))
+    tell(as_text(masked(request_to_show(settings, client, arguments), client)))
     return 0
 
 
-def request_of(settings: Settings, client: Client, arguments: argparse.Namespace) -> Request:
+def request_to_show(settings: Settings, client: Client, arguments: argparse.Namespace) -> Request:
+    """`request_of`, with a star for each key that the caller in FILE pressed, where keys are hidden."""
+    return request_of(settings, client, arguments, hides_keys=settings.privacy.mask_digits)
+
+
+def request_of(
+    settings: Settings, client: Client, arguments: argparse.Namespace, *, hides_keys: bool = False
+) -> Request:
     """The request for the sample call, or for the call in `--call FILE`."""
     event = {"notify": arguments.event, "lookup": "lookup", "call_end": "call_end"}[client.kind]
     if arguments.call is None:
         fields: Mapping[str, object] = sample_fields(client, event, settings.timezone)
     else:
         fields = _fields_in(Path(arguments.call))
+        # Before it is rendered: a client's own format may send the keys under any name.
+        fields = call_without_keys(fields) if hides_keys else fields
     args = dict(part.partition("=")[::2] for part in arguments.arg)
     return render(client, fields, event, args, fresh_token)
-
-
-def shown(request: Request) -> str:
-    """The request as text: its line, its headers, its body."""
-    lines = [f"{request.method} {request.url}", *(f"{name}: {value}" for name, value in request.headers)]
-    if request.body is not None:
-        lines += ["", request.body]
-    return "\n".join(lines)
 
 
 def _fields_in(path: Path) -> Mapping[str, object]:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
+from vipex_bridge import people
 from vipex_bridge.bridge.replaying import LogOf, Replayed, replay
 from vipex_bridge.calls import testimony
 from vipex_bridge.calls.rows import CdrRow
-from vipex_bridge.cdr.cel import CelSource
-from vipex_bridge.cdr.sources import open_source
-from vipex_bridge.cli.configuration import client_of, load_checked
+from vipex_bridge.cdr.sources import open_cel, open_source
+from vipex_bridge.cli.configuration import client_of, load_working
 from vipex_bridge.cli.opened import local, moment, opened
-from vipex_bridge.cli.telling import tell
+from vipex_bridge.cli.progress import counted, progress
+from vipex_bridge.cli.telling import tell_line
 from vipex_bridge.config.settings import Client, Settings
 from vipex_bridge.errors import BridgeError
 
@@ -30,7 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints a line for each call, and the sum; a running bridge sends them within seconds."""
-    settings = load_checked(arguments.config)
+    settings = load_working(arguments.config)
+    settings = replace(settings, numbers=people.present(settings.numbers))
     client = _client(settings, arguments.client)
     if settings.cdr is None:
         raise BridgeError("there is nothing to build calls from: `asterisk.cdr` is not configured")
@@ -38,14 +41,16 @@ def run(arguments: argparse.Namespace) -> int:
     since = moment(arguments.since, now, settings.timezone)
     until = moment(arguments.until, now, settings.timezone) if arguments.until else now
     source = open_source(settings.cdr, settings.timezone)
-    groups = _calls(list(source.since(since - MARGIN_S, until + MARGIN_S)), since, until)
+    rows = counted(source.since(since - MARGIN_S, until + MARGIN_S), "CDR rows read")
+    groups = _calls(rows, since, until)
     calls = queued = 0
-    with opened(settings) as store:
+    with opened(settings) as store, progress("replay", len(groups)) as shown:
         for replayed in replay(settings, store, groups, log_of(settings), client, now):
-            tell(line_of(replayed, settings.timezone))
+            shown.say(line_of(replayed, settings.timezone))
+            shown.step()
             calls += bool(replayed.clients)
             queued += len(replayed.clients)
-    print(f"{calls} of {len(groups)} calls queued again, {queued} deliveries")
+    tell_line(f"{calls} of {len(groups)} calls queued again, {queued} deliveries")
     return 0
 
 
@@ -74,4 +79,4 @@ def log_of(settings: Settings) -> LogOf | None:
     """How to ask CEL about a call, where it is configured."""
     if settings.cel is None:
         return None
-    return CelSource(settings.cel, settings.timezone).rows_of
+    return open_cel(settings.cel, settings.timezone).rows_of

@@ -6,8 +6,9 @@ import argparse
 import sys
 import time
 
-from vipex_bridge.cli.configuration import load_checked
+from vipex_bridge.cli.configuration import load_working
 from vipex_bridge.cli.opened import moment, opened
+from vipex_bridge.cli.running import running_bridge
 from vipex_bridge.store.outbox import Delivery
 from vipex_bridge.store.store import Store
 
@@ -23,19 +24,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Puts them back in the queue; the running bridge sends them within seconds."""
+    """Puts them back in the queue; the running bridge sends them at once, without its API within seconds."""
     if bool(arguments.ids) == arguments.failed or arguments.failed != bool(arguments.since):
         print("vipex-bridge resend: give delivery ids, or --failed --since T", file=sys.stderr)
         return 2
-    settings = load_checked(arguments.config)
+    settings = load_working(arguments.config)
     now = time.time()
     since = moment(arguments.since, now, settings.timezone) if arguments.failed else None
+    bridge = running_bridge(settings)
     with opened(settings) as store:
-        with store.write(now) as writer:
-            queued = writer.resend(arguments.ids, failed_since=since)
+        if bridge is not None:
+            queued = bridge.resend(arguments.ids, failed_since=since)
+        else:
+            with store.write(now) as writer:
+                queued = writer.resend(arguments.ids, failed_since=since)
         for delivery_id in _dropped(store, arguments.ids, since):
             print(f"delivery {delivery_id}: {settings.privacy.dropped}")
-    print(f"{queued} queued again")
+    print(f"{queued} queued again" + (", the running bridge sends them now" if bridge is not None else ""))
     return 0 if queued >= len(arguments.ids) else 1
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 
-from vipex_bridge.cli.configuration import load_checked, not_used_yet
+from vipex_bridge.cli.configuration import load_working
 from vipex_bridge.config.settings import Settings
 
 
@@ -21,24 +21,24 @@ def run(arguments: argparse.Namespace) -> int:
     from vipex_bridge.bridge import limits
     from vipex_bridge.cli import logs
     from vipex_bridge.daemon import Daemon
+    from vipex_bridge.metrics import Metrics
 
-    masking = logs.configure()
+    metrics = Metrics()
+    masking = logs.configure(metrics.logged)
     log = structlog.get_logger()
 
     def read() -> Settings:
-        settings = load_checked(arguments.config)
-        masking.hidden = settings.privacy
+        settings = load_working(arguments.config)
+        masking.hide(settings.privacy, settings.numbers.extensions)
         for file in settings.exposed:
             log.warning("configuration.readable_by_all", file=str(file.file), what=file.what)
         return settings
 
     limits.raise_open_files()
     settings = read()
-    for note in not_used_yet(settings):
-        log.warning("configuration.not_used_yet", what=note)
 
     async def serve() -> None:
-        await Daemon(settings, read).run()
+        await Daemon(settings, read, metrics).run()
 
     asyncio.run(serve())
     return 0

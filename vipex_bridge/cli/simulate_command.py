@@ -8,20 +8,24 @@ import gzip
 import json
 import sys
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 from vipex_bridge.ami.recorded import events_of
 from vipex_bridge.bridge.simulation import Simulated, simulate
+from vipex_bridge.calls.events import CallEvent, VariableSet
 from vipex_bridge.calls.rows import CdrRow
 from vipex_bridge.cdr.columns import to_row
-from vipex_bridge.cli.configuration import load_checked
+from vipex_bridge.cli.configuration import load_working
 from vipex_bridge.cli.opened import local
-from vipex_bridge.cli.render_command import shown
 from vipex_bridge.cli.telling import tell
 from vipex_bridge.config.presets import TEXT_TIME
 from vipex_bridge.config.settings import Settings
 from vipex_bridge.deliver.fill import masked
 from vipex_bridge.errors import BridgeError, SourceError
+from vipex_bridge.printable import printable
+from vipex_bridge.privacy import keys_masked
+from vipex_bridge.render.request import as_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,11 +47,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Prints every request in the order of time; with `--against` the difference, and 1 if there is one."""
     capture, cdr = _files(Path(arguments.capture), arguments.cdr)
     data = _read(capture)
-    text = _told(load_checked(arguments.config), data, cdr)
+    settings = load_working(arguments.config)
+    hides_keys = settings.privacy.mask_digits
+    text = _told(settings, data, cdr, hides_keys=hides_keys)
     if arguments.against is None:
         tell("\n".join(text))
         return 0
-    other = _told(load_checked(arguments.against), data, cdr)
+    other = _told(load_working(arguments.against), data, cdr, hides_keys=hides_keys)
     difference = list(
         difflib.unified_diff(text, other, arguments.config, arguments.against, lineterm="", n=5)
     )
@@ -67,13 +73,25 @@ def _files(capture: Path, cdr: str | None) -> tuple[Path, Path | None]:
     return streams[0], rows or (own if own.is_file() else None)
 
 
-def _told(settings: Settings, data: bytes, cdr: Path | None) -> list[str]:
+def _told(settings: Settings, data: bytes, cdr: Path | None, *, hides_keys: bool) -> list[str]:
     rows = _rows(cdr, settings) if cdr is not None else []
-    simulation = simulate(settings, events_of(data), rows)
+    events = events_of(data)
+    if hides_keys:
+        # Before anything is rendered: a client's own format may send the keys under any name.
+        events = (_without_keys(event) for event in events)
+        rows = [replace(row, ivr_digits=keys_masked(row.ivr_digits or "") or None) for row in rows]
+    simulation = simulate(settings, events, rows)
     lines = [line for told in simulation.told for line in _lines(told, settings)]
     for key in simulation.unfinished:
-        print(f"call {key} was still up when the recording ended: it is not told", file=sys.stderr)
+        told = f"call {key} was still up when the recording ended: it is not told"
+        print(printable(told), file=sys.stderr)
     return lines or ["nothing is told to anybody"]
+
+
+def _without_keys(event: CallEvent) -> CallEvent:
+    if isinstance(event, VariableSet) and event.name == "VIPEX_IVR_DIGITS":
+        return replace(event, value=keys_masked(event.value))
+    return event
 
 
 def _lines(told: Simulated, settings: Settings) -> list[str]:
@@ -82,7 +100,7 @@ def _lines(told: Simulated, settings: Settings) -> list[str]:
     if told.request is None:
         lines.append(f"cannot be rendered: {told.error}")
     else:
-        lines += shown(masked(told.request, settings.clients[told.client])).splitlines()
+        lines += as_text(masked(told.request, settings.clients[told.client])).splitlines()
     return [*lines, ""]
 
 
@@ -100,7 +118,8 @@ def _rows(path: Path, settings: Settings) -> list[CdrRow]:
     time_format = settings.cdr.time_format if settings.cdr is not None else TEXT_TIME
     rows = []
     try:
-        lines = path.read_text("utf-8").splitlines()
+        # Not splitlines(): JSON may hold other line separators as they are, in a name for instance.
+        lines = path.read_text("utf-8").rstrip("\n").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise BridgeError(f"{path}: cannot be read: {error}") from None
     for number, line in enumerate(lines, 1):

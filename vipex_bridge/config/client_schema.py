@@ -153,11 +153,13 @@ class Response(Section):
 
 class Match(Section):
     dst: Globs = ()
+    did: Globs = ()
     src: Globs = ()
     exten: Globs = ()
     queue: Globs = ()
     context: Globs = ()
     account: Globs = ()
+    trunk: Globs = ()
 
 
 class Tls(Section):
@@ -218,6 +220,7 @@ class Client(Section):
     ] = (0, 1, 2)
     cc_call: Annotated[str, PlainValidator(values.choice("flag", "queue"))] = "flag"
     parallel_legs: Annotated[str, PlainValidator(values.choice("answerer", "all"))] = "answerer"
+    numbers: Annotated[str, PlainValidator(values.choice("dialled", "e164", "national"))] = "dialled"
     cache: Seconds = 0.0
     stale_if_error: Seconds = 0.0
     breaker: Breaker = Breaker()

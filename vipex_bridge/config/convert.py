@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -35,11 +36,14 @@ def convert(
         cdr=_cdr(asterisk.cdr),
         cel=_cel(asterisk.cel),
         recordings=_recordings(asterisk.recordings),
-        numbers=_numbers(document.numbers),
+        numbers=_numbers(document.numbers, asterisk.cdr),
         store=document.store,
         retention_s=document.retention,
         http=_http(document.http),
-        clients={name: _client(name, client) for name, client in clients.items()},
+        clients={
+            name: replace(_client(name, client), numbers=_written(client, document.numbers))
+            for name, client in clients.items()
+        },
         files=(*files, *(file for file in tables if file)),
         privacy=_privacy(document.privacy),
     )
@@ -94,7 +98,9 @@ def _cdr(cdr: schema.Cdr | None) -> settings.Cdr | None:
 def _cel(cel: schema.Cel | None) -> settings.Cdr | None:
     if cel is None:
         return None
-    columns = _columns(presets.CEL_PRESET.columns, cel.columns)
+    is_on_server = cel.source.reveal().partition(":")[0].partition("+")[0] in schema.SERVER_SCHEMES
+    preset = presets.CEL_PRESET_OF_SERVERS if is_on_server else presets.CEL_PRESET
+    columns = _columns(preset.columns, cel.columns)
     return settings.Cdr(cel.source, "cel", cel.table, columns, cel.time_format, cel.poll)
 
 
@@ -106,17 +112,39 @@ def _columns(preset: Mapping[str, str], own: Mapping[str, str | None]) -> dict[s
 def _recordings(recordings: schema.Recordings | None) -> settings.Recordings | None:
     if recordings is None:
         return None
-    return settings.Recordings(recordings.root, recordings.wait, recordings.max_size)
+    return settings.Recordings(
+        root=recordings.root,
+        wait_s=recordings.wait,
+        max_size_bytes=recordings.max_size,
+        is_separate=recordings.when == "separate",
+        converted=recordings.converted,
+    )
 
 
-def _numbers(numbers: schema.Numbers) -> settings.Numbers:
+def _users_query(query: settings.UsersQuery | None, cdr: schema.Cdr | None) -> settings.UsersQuery | None:
+    """The query, asked of the CDR's database unless it names another."""
+    if query is None or query.source or cdr is None:
+        return query
+    return replace(query, source=cdr.source)
+
+
+def _numbers(numbers: schema.Numbers, cdr: schema.Cdr | None) -> settings.Numbers:
     return settings.Numbers(
         trunks=numbers.trunks,
         extensions=numbers.extensions,
+        devices=numbers.devices,
         users=numbers.users.rows,
+        country=numbers.country,
         forward_is_answer=numbers.forward_is_answer,
         tariff=numbers.tariff.lines,
+        users_file=numbers.users.file,
+        users_query=_users_query(numbers.users.query, cdr),
+        tariff_file=numbers.tariff.file,
     )
+
+
+def _written(client: client_schema.Client, numbers: schema.Numbers) -> settings.Written:
+    return settings.Written(client.numbers, numbers.country or "", numbers.extensions)
 
 
 def _http(http: schema.Http | None) -> settings.Http | None:

@@ -16,6 +16,7 @@ from vipex_bridge.config.yaml_reader import KeyPath, Place, dotted
 _SECRET_KEYS = (
     r"asterisk\.ami\.secret",
     r"http\.tokens(\[\d+\])?",
+    r"customers\..+\.tokens(\[\d+\])?",
     r"clients\..+\.(basic_auth\.password|api_key\.value|signing_secret(\[\d+\])?)",
 )
 _URL_KEYS = r"store|asterisk\.(cdr|cel)\.source"

@@ -10,8 +10,17 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from vipex_bridge.config import client_schema, convert, exposure, schema, values, wording, yaml_reader
-from vipex_bridge.config.settings import Settings
+from vipex_bridge.config import (
+    client_schema,
+    convert,
+    customers,
+    exposure,
+    schema,
+    values,
+    wording,
+    yaml_reader,
+)
+from vipex_bridge.config.settings import Customer, Secret, Settings
 from vipex_bridge.config.yaml_reader import KeyPath, Place, Source, dotted
 from vipex_bridge.errors import ConfigurationError, Fault
 
@@ -22,7 +31,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Loaded:
-    """A configuration that was read without fault."""
+    """A configuration that was read, without fault but for `settings.disabled`."""
 
     settings: Settings
     places: Mapping[str, Place] = field(repr=False)
@@ -34,29 +43,39 @@ class Loaded:
         return self.places[path]
 
 
-def load(path: Path, environ: Mapping[str, str]) -> Loaded:
-    """The configuration in `path` and the files it names. Raises ConfigurationError with every fault."""
-    return _finish(yaml_reader.read(path, environ), environ)
+def load(path: Path, environ: Mapping[str, str], *, each_customer: bool = False) -> Loaded:
+    """The configuration in `path` and the files it names. Raises ConfigurationError with every fault.
+
+    With `each_customer` the faults of an included file disable that file alone.
+    """
+    return _finish(yaml_reader.read(path, environ), environ, each_customer=each_customer)
 
 
 def load_text(text: str, file: Path, environ: Mapping[str, str]) -> Loaded:
     """The same for a text that would stand in `file`."""
-    return _finish(yaml_reader.parse(text, file, environ), environ)
+    return _finish(yaml_reader.parse(text, file, environ), environ, each_customer=False)
 
 
-def _finish(main: Source, environ: Mapping[str, str]) -> Loaded:
+def _finish(main: Source, environ: Mapping[str, str], *, each_customer: bool) -> Loaded:
     assembly = _Assembly(main, environ)
     assembly.include_files()
     document = assembly.check(main.data, schema.Document, ())
     clients = dict(assembly.check_clients())
     if document is not None:
         assembly.check_privacy(document)
-    if assembly.faults or document is None:
-        raise ConfigurationError(assembly.sorted_faults())
+        assembly.check_numbers(document, clients)
+        assembly.check_retention(document)
+        assembly.check_tokens(document)
+    faults = assembly.sorted_faults()
+    if document is None or (faults and not (each_customer and customers.alone(faults, assembly.files))):
+        raise ConfigurationError(faults)
     settings = convert.convert(document, clients, tuple(assembly.files))
-    whole = {**main.data, "clients": assembly.clients}
-    settings = replace(settings, exposed=exposure.exposed(whole, assembly.places))
-    return Loaded(settings, {dotted(path): place for path, place in assembly.places.items()})
+    whole = {**main.data, "clients": assembly.clients, "customers": assembly.listed_tokens}
+    settings = replace(
+        settings, exposed=exposure.exposed(whole, assembly.places), customers=tuple(assembly.customers)
+    )
+    places = {dotted(path): place for path, place in assembly.places.items()}
+    return Loaded(customers.without(settings, faults), places)
 
 
 class _Assembly:
@@ -69,16 +88,20 @@ class _Assembly:
         self.places = main.places
         self.broken = main.broken
         self.faults = main.faults
+        self.customers: list[Customer] = []
+        self.listed_tokens: dict[str, Any] = {}
+        """As they are written, by the names of the files they stand in."""
         listed = main.data.get("clients")
         self.clients: dict[str, Any] = dict(listed) if isinstance(listed, dict) else {}
 
     def include_files(self) -> None:
-        """Adds the clients of every included file."""
+        """Adds the clients and the tokens of every included file."""
         for file in self._included():
             source = yaml_reader.read(file, self.environ)
             self.files.append(file)
             self.faults.extend(source.faults)
-            self._add_clients(source)
+            own = self._add_clients(source)
+            self.customers.append(Customer(file, own, tuple(self._tokens(source))))
 
     def _included(self) -> Iterator[Path]:
         """The files under `include`: globs in order of name, each file once."""
@@ -101,17 +124,36 @@ class _Assembly:
                     seen.add(file.absolute())
                     yield file
 
-    def _add_clients(self, source: Source) -> None:
+    def _tokens(self, source: Source) -> Iterator[Secret]:
+        """The tokens that show this file's calls, each but those that are at fault."""
+        known = {token.reveal() for customer in self.customers for token in customer.tokens}
+        listed = schema.one_or_list(source.data.get("tokens", []))
+        self.listed_tokens[str(source.file)] = {"tokens": listed}
+        for index, item in enumerate(listed if isinstance(listed, list) else []):
+            path: KeyPath = ("tokens", index) if ("tokens", index) in source.places else ("tokens",)
+            self.places["customers", str(source.file), *path] = source.places[path]
+            if path in source.broken:
+                continue
+            try:
+                token = values.secret(item)
+                if token.reveal() in known:
+                    raise ValueError("is the token of another customer already: give each one of its own")
+                yield token
+            except ValueError as error:
+                self._note(path, source.places[path], str(error))
+
+    def _add_clients(self, source: Source) -> tuple[str, ...]:
+        """Adds the file's clients; gives the names of those it has for itself."""
         for key in source.data:
-            if key != "clients":
-                what = "an included file holds `clients:` and nothing else"
+            if key not in ("clients", "tokens"):
+                what = "an included file holds `clients:` and `tokens:`, nothing else"
                 self._note((key,), source.places[(key,)], what)
         clients = source.data.get("clients")
         if not isinstance(clients, dict):
             if clients is not None and ("clients",) not in source.broken:
                 what = "must be a mapping (`key: value` lines)"
                 self._note(("clients",), source.places[("clients",)], what)
-            return
+            return ()
         own = {name for name in clients if name not in self.clients}
         for name in clients:
             if name not in own:
@@ -123,6 +165,7 @@ class _Assembly:
         for path, place in source.places.items():
             if len(path) > 1 and path[1] in own:
                 self.places[path] = place
+        return tuple(name for name in clients if name in own)
 
     def check(
         self, data: Any, model: type[Model], at: KeyPath, without: frozenset[str] = frozenset()
@@ -143,6 +186,31 @@ class _Assembly:
         after_s = document.privacy.drop_payload_after
         if after_s is not None and after_s >= document.retention:
             self.add(("privacy", "drop_payload_after"), "must be shorter than retention")
+
+    def check_numbers(self, document: schema.Document, clients: Mapping[str, client_schema.Client]) -> None:
+        """Notes it when numbers are to be rewritten and nobody said where those without a country belong."""
+        query, cdr = document.numbers.users.query, document.asterisk.cdr
+        source = query.source.reveal() if query is not None else "-"
+        if (source or (cdr.source.reveal() if cdr is not None else "csv:")).startswith("csv:"):
+            self.add(("numbers", "users"), "needs `source`, a database's URL: asterisk.cdr names none")
+        for name, client in clients.items():
+            if client.numbers != "dialled" and document.numbers.country is None:
+                self.add(("clients", name, "numbers"), "needs numbers.country, such as HU")
+
+    def check_tokens(self, document: schema.Document) -> None:
+        """Notes it when a customer's token is one that shows every call."""
+        every = {token.reveal() for token in document.http.tokens} if document.http is not None else set()
+        for customer in self.customers:
+            if every & {token.reveal() for token in customer.tokens}:
+                what = "holds a token of http.tokens, which shows every call: give this customer another"
+                self._note(("tokens",), (str(customer.file), 1), what)
+
+    def check_retention(self, document: schema.Document) -> None:
+        """Notes it when rows of a server that are read again after a restart could be known no more."""
+        cdr = document.asterisk.cdr
+        scheme = cdr.source.reveal().partition(":")[0].partition("+")[0] if cdr is not None else ""
+        if scheme in schema.SERVER_SCHEMES and document.retention < schema.LEAST_RETENTION_S:
+            self.add(("retention",), "must be 2d or more with a CDR source on a server")
 
     def check_clients(self) -> Iterator[tuple[str, client_schema.Client]]:
         """Each client that is well; the faults of the others are noted."""

@@ -1,7 +1,7 @@
 """CDR and CEL presets: the table, its columns and the form of its times, per way of writing them.
 
 Sources: call trees, section 8 (sqlite3_custom); the column lists of Asterisk's `cdr_csv.c`,
-`cdr_adaptive_odbc.conf`, its alembic `cdr` table, and FreePBX's `asteriskcdrdb.cdr`.
+`cdr_adaptive_odbc.conf`, its alembic `cdr` table, `cel_odbc.c`, and FreePBX's `asteriskcdrdb`.
 """
 
 from __future__ import annotations
@@ -61,7 +61,12 @@ CDR_PRESETS: Mapping[str, Preset] = MappingProxyType(
     }
 )
 
+_OF_SERVERS = {name: f"{name[:3]}_{name[3:]}" for name in CEL_COLUMNS if name.startswith("cid")}
 CEL_PRESET = Preset("cel", _same_names(CEL_COLUMNS))
+CEL_PRESET_OF_SERVERS = Preset(
+    "cel", MappingProxyType({**_same_names(CEL_COLUMNS), **_OF_SERVERS, "eventextra": "extra"})
+)
+"""As `cel_odbc` and `cel_pgsql` name them, and FreePBX's table."""
 
 PRESET_OF_SCHEME: Mapping[str, str] = MappingProxyType(
     {

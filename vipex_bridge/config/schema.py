@@ -23,10 +23,14 @@ from pydantic import (
     field_validator,
 )
 
-from vipex_bridge.config import presets, tables, values
-from vipex_bridge.config.settings import LOOPBACK, Secret, User
+from vipex_bridge.config import patterns, presets, tables, values, yaml_reader
+from vipex_bridge.config.settings import LOOPBACK, Secret, User, UsersQuery
+from vipex_bridge.errors import Fault
 
-SOURCE_SCHEMES = ("sqlite", "mysql", "mariadb", "postgresql", "csv")
+SERVER_SCHEMES = ("mysql", "mariadb", "postgresql")
+SOURCE_SCHEMES = ("sqlite", *SERVER_SCHEMES, "csv")
+LEAST_RETENTION_S = 2 * 86_400.0
+"""With a CDR source on a server: after a restart a day's rows come again, and must be known."""
 
 
 def one_or_list(value: object) -> object:
@@ -54,7 +58,8 @@ ClientUrl = Annotated[str, PlainValidator(values.client_url)]
 FilePath = Annotated[Path, PlainValidator(values.path)]
 SocketPath = Annotated[Path, PlainValidator(values.socket_path)]
 ExistingFile = Annotated[Path, PlainValidator(values.existing_file)]
-Regex = Annotated[re.Pattern[str], PlainValidator(values.pattern)]
+Regex = Annotated[re.Pattern[str], PlainValidator(patterns.pattern)]
+ExtensionRegex = Annotated[re.Pattern[str], PlainValidator(patterns.extension_pattern)]
 Zone = Annotated[ZoneInfo, PlainValidator(values.zone)]
 Globs = Annotated[tuple[Line, ...], BeforeValidator(one_or_list)]
 CdrColumn = Annotated[str, PlainValidator(values.known("column", presets.CDR_COLUMNS))]
@@ -66,7 +71,10 @@ SourceUrl = Annotated[
 StoreUrl = Annotated[
     Secret,
     PlainValidator(
-        values.database_url(("sqlite",), "this store is not supported yet: only sqlite:////path/to/file is")
+        values.database_url(
+            ("sqlite", "postgresql"),
+            "must begin with sqlite or postgresql: these can keep what is to be sent",
+        )
     ),
 ]
 
@@ -130,6 +138,8 @@ class Recordings(Section):
     root: FilePath
     wait: Seconds = 30.0
     max_size: Size = 100_000_000
+    when: Annotated[str, PlainValidator(values.choice("together", "separate"))] = "together"
+    converted: Annotated[str, PlainValidator(values.ending)] | None = None
 
 
 class Asterisk(Section):
@@ -161,26 +171,64 @@ class Nested(ValueError):
 _USER_LIST = TypeAdapter(list[UserEntry])
 
 
+class _Query(Section):
+    """Users in a database."""
+
+    sql: Line
+    source: SourceUrl | None = None
+    every: SomeSeconds = 300.0
+
+
 def _users(value: object) -> tables.Users:
-    """Users from a CSV file's name or from the list in place."""
+    """Users from a file's name, a query, or the list in place."""
     if isinstance(value, str):
-        return tables.read_users(values.path(value))
-    if isinstance(value, dict) and "sql" in value:
-        raise ValueError("users by SQL are not supported yet: name a CSV file, or write a list in place")
+        return read_users(values.path(value))
+    if isinstance(value, dict):
+        try:
+            query = _Query.model_validate(value)
+        except ValidationError as error:
+            raise Nested(_Query, error) from None
+        return tables.Users(query=UsersQuery(query.source or Secret(""), query.sql, query.every))
     if not isinstance(value, list):
         what = values.type_of(value)
-        raise ValueError(f"must be a CSV file's name or a list of users, not {what}")  # noqa: TRY004
+        raise ValueError(f"must be a file's name, a list of users, or sql and source, not {what}")  # noqa: TRY004
     try:
         entries = _USER_LIST.validate_python(value)
     except ValidationError as error:
         raise Nested(list[UserEntry], error) from None
+    return tables.Users(_by_extension(entries))
+
+
+def read_users(file: Path) -> tables.Users:
+    """The users of a CSV or YAML file. Raises TableError with every fault of it."""
+    if file.suffix.lower() not in (".yaml", ".yml"):
+        return tables.read_users(file)
+    source = yaml_reader.read(file, {})
+    entries, faults = [], list(source.faults)
+    for extension, data in source.data.items():
+        place = source.places.get((extension,), (str(file), 1))
+        try:
+            said = data if isinstance(data, dict) else {"user_id": data}
+            entries.append(UserEntry.model_validate({**said, "extension": extension}))
+        except ValidationError as error:
+            for found in error.errors():
+                path = yaml_reader.dotted((extension, *found["loc"]))
+                faults.append(
+                    Fault(*place, path, values.one_line(found["msg"].removeprefix("Value error, ")))
+                )
+    if faults:
+        raise tables.TableError(faults)
+    return tables.Users(_by_extension(entries), file)
+
+
+def _by_extension(entries: list[UserEntry]) -> dict[str, User]:
     rows: dict[str, User] = {}
     for entry in entries:
         if entry.extension in rows:
             raise ValueError(f"the extension {values.ascii_quoted(entry.extension)} stands here twice")
         ident = tables.user_id(entry.user_id or "")
         rows[entry.extension] = User(entry.extension, ident, entry.user_number, entry.cost_location)
-    return tables.Users(rows)
+    return rows
 
 
 def _tariff(value: object) -> tables.Tariff:
@@ -189,8 +237,10 @@ def _tariff(value: object) -> tables.Tariff:
 
 class Numbers(Section):
     trunks: Globs = ()
-    extensions: Regex = re.compile(r"^\d{2,4}$")
+    extensions: ExtensionRegex = re.compile(r"^\d{2,4}$")
+    devices: Globs = ()
     users: Annotated[tables.Users, PlainValidator(_users)] = tables.Users()
+    country: Annotated[str, PlainValidator(values.country)] | None = None
     forward_is_answer: Flag = True
     tariff: Annotated[tables.Tariff, PlainValidator(_tariff)] = tables.Tariff()
 

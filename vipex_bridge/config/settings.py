@@ -13,6 +13,10 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from vipex_bridge.calls.price import Times
+from vipex_bridge.errors import Fault
+from vipex_bridge.privacy import without_keys
+
 
 class Secret(str):
     """Text that must never be shown: `repr()` and `str()` of it hide it, `reveal()` gives it."""
@@ -78,6 +82,10 @@ class Recordings:
     root: Path
     wait_s: float = 30.0
     max_size_bytes: int = 100_000_000
+    is_separate: bool = False
+    """Whether a call is told at once, and its recordings after it in a delivery of their own."""
+    converted: str | None = None
+    """The ending (`mp3`) that a converter's result has, beside the file that Asterisk wrote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +99,30 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
+class UsersQuery:
+    """Users kept in a database: `sql` gives them by the column names of a users file.
+
+    `source` is the database's URL; empty: none is named anywhere.
+    """
+
+    source: Secret
+    sql: str
+    every_s: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How telephone numbers are written."""
+
+    form: str = "dialled"
+    """dialled, e164 or national."""
+    country: str = ""
+    """Where numbers without a country code belong, by its two letters; not needed for `dialled`."""
+    extensions: re.Pattern[str] = re.compile(r"^\d{2,4}$")
+    """What an extension looks like: these stay."""
+
+
+@dataclass(frozen=True, slots=True)
 class TariffLine:
     prefix: str
     connection_fee: Decimal
@@ -98,6 +130,8 @@ class TariffLine:
     first_increment_s: int = 60
     next_increment_s: int = 60
     currency: str = ""
+    times: Times | None = None
+    """When the line holds; None: always."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +139,15 @@ class Numbers:
     trunks: tuple[str, ...] = ()
     extensions: re.Pattern[str] = re.compile(r"^\d{2,4}$")
     users: Mapping[str, User] = field(default_factory=dict)
+    country: str | None = None
+    """ISO 3166: whose numbers are those without a country code."""
     forward_is_answer: bool = True
     tariff: tuple[TariffLine, ...] = ()
+    users_file: Path | None = None
+    users_query: UsersQuery | None = None
+    tariff_file: Path | None = None
+    devices: tuple[str, ...] = ()
+    """Telephones whose name is not that of the extension at them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +165,10 @@ class Privacy:
     mask_digits: bool = False
     mask_numbers_in_logs: bool = False
     drop_payload_after_s: float | None = None
+
+    def shown(self, text: str) -> str:
+        """A text as a person may see it: without the keys that callers pressed, where these are hidden."""
+        return without_keys(text) if self.mask_digits else text
 
     @property
     def dropped(self) -> str:
@@ -168,11 +213,13 @@ class Match:
     """Globs per key; empty: anything. Any of a key's list, all of the keys."""
 
     dst: tuple[str, ...] = ()
+    did: tuple[str, ...] = ()
     src: tuple[str, ...] = ()
     exten: tuple[str, ...] = ()
     queue: tuple[str, ...] = ()
     context: tuple[str, ...] = ()
     account: tuple[str, ...] = ()
+    trunk: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +279,30 @@ class Client:
     directions: frozenset[int] = frozenset({0, 1, 2})
     cc_call: str = "flag"
     parallel_legs: str = "answerer"
+    numbers: Written = Written()
     lookup: LookupOptions = LookupOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """What one included file holds: a customer's clients, and the tokens that show their calls alone."""
+
+    file: Path
+    clients: tuple[str, ...] = ()
+    tokens: tuple[Secret, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The customer by the file's name."""
+        return self.file.stem
+
+
+@dataclass(frozen=True, slots=True)
+class Disabled:
+    """An included file that is at fault: none of its clients is there, all others are."""
+
+    file: Path
+    faults: tuple[Fault, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +336,9 @@ class Settings:
     clients: Mapping[str, Client]
     files: tuple[Path, ...] = ()
     exposed: tuple[Exposed, ...] = ()
+    customers: tuple[Customer, ...] = ()
+    """Those of the included files, without the ones that are disabled."""
+    disabled: tuple[Disabled, ...] = ()
     privacy: Privacy = Privacy()
 
 

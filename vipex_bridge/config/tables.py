@@ -8,22 +8,27 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TypeVar
 
-from vipex_bridge.config.settings import TariffLine, User
+from vipex_bridge.calls.price import Times
+from vipex_bridge.config.settings import TariffLine, User, UsersQuery
 from vipex_bridge.config.values import any_of, ascii_quoted, line, suggestion
 from vipex_bridge.config.yaml_reader import read_text
 from vipex_bridge.errors import Fault
 
 _USER_COLUMNS = ("extension", "user_id", "user_number", "cost_location")
-_TARIFF_COLUMNS = ("prefix", "connection_fee", "per_minute", "increment", "currency")
+_TIMES_COLUMNS = ("valid_from", "valid_until", "days", "hours")
+_TARIFF_COLUMNS = ("prefix", "connection_fee", "per_minute", "increment", "currency", *_TIMES_COLUMNS)
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
 _MONEY = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
 _PREFIX = re.compile(r"\+?[0-9]{1,30}")
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_HOURS = re.compile(r"([01]?[0-9]|2[0-4]):([0-5][0-9])-([01]?[0-9]|2[0-4]):([0-5][0-9])")
 _INCREMENT = re.compile(r"([1-9][0-9]{0,4})/([1-9][0-9]{0,4})")
 
 Row = Mapping[str, str]
@@ -40,15 +45,17 @@ class TableError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Users:
-    """Users by extension; `file` is None when they are written in place."""
+    """Users by extension; without `file` and `query` they are written in place."""
 
     rows: Mapping[str, User] = field(default_factory=dict)
     file: Path | None = None
+    query: UsersQuery | None = None
+    """Where they are to be asked for; `rows` is empty then."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tariff:
-    """Tariff lines in the file's order, each prefix once."""
+    """Tariff lines in the file's order, each prefix once for the same times."""
 
     lines: tuple[TariffLine, ...] = ()
     file: Path | None = None
@@ -56,12 +63,32 @@ class Tariff:
 
 def read_users(file: Path) -> Users:
     """The users of a CSV file. Raises TableError."""
-    return Users(_read(file, _USER_COLUMNS, ("extension",), _user), file)
+    return Users(_read(file, _USER_COLUMNS, ("extension",), ("extension",), _user), file)
 
 
 def read_tariff(file: Path) -> Tariff:
     """The tariff of a CSV file. Raises TableError."""
-    return Tariff(tuple(_read(file, _TARIFF_COLUMNS, ("prefix", "per_minute"), _tariff_line).values()), file)
+    one = ("prefix", *_TIMES_COLUMNS)
+    lines = _read(file, _TARIFF_COLUMNS, ("prefix", "per_minute"), one, _tariff_line)
+    return Tariff(tuple(lines.values()), file)
+
+
+def users_of(header: list[str], rows: Iterable[Sequence[object]]) -> dict[str, User]:
+    """The users that a query gave, by the columns of a users file. Raises ValueError with what is wrong."""
+    wrong: list[str] = []
+    if not _header_is_good(header, _USER_COLUMNS, ("extension",), wrong.append):
+        raise ValueError(wrong[0])
+    found: dict[str, User] = {}
+    for row in rows:
+        cells = ("" if cell is None else str(cell).strip() for cell in row)
+        try:
+            user = _user(dict.fromkeys(_USER_COLUMNS, "") | dict(zip(header, cells, strict=True)))
+        except _CellError as error:
+            raise ValueError(f"{error.column}: {error.what}") from None
+        if user.extension in found:
+            raise ValueError(f"the extension {ascii_quoted(user.extension)} is given twice")
+        found[user.extension] = user
+    return found
 
 
 def user_id(written: str) -> int | str | None:
@@ -70,9 +97,16 @@ def user_id(written: str) -> int | str | None:
 
 
 def _read(
-    file: Path, columns: tuple[str, ...], needed: tuple[str, ...], make: Callable[[Row], T]
+    file: Path,
+    columns: tuple[str, ...],
+    needed: tuple[str, ...],
+    one: tuple[str, ...],
+    make: Callable[[Row], T],
 ) -> dict[str, T]:
-    """The rows by the first column. Raises TableError with every fault of the file."""
+    """The rows by their first column, and by the others of `one` where they have some.
+
+    Raises TableError with every fault of the file.
+    """
     faults: list[Fault] = []
 
     def note(number: int, column: str, what: str) -> None:
@@ -89,12 +123,13 @@ def _read(
             note(number, "(row)", f"has {len(cells)} values for {len(header)} columns")
         else:
             row = dict.fromkeys(columns, "") | dict(zip(header, cells, strict=False))
-            key = row[columns[0]]
+            key = " ".join(row[column] for column in one).rstrip()
             try:
                 if key in found:
                     first = found[key][0]
                     raise _CellError(
-                        columns[0], f"{ascii_quoted(key)} stands here twice (first on line {first})"
+                        columns[0],
+                        f"{ascii_quoted(row[columns[0]])} stands here twice (first on line {first})",
                     )
                 found[key] = (number, make(row))
             except _CellError as error:
@@ -176,7 +211,47 @@ def _tariff_line(row: Row) -> TariffLine:
         first_increment_s=int(steps[1]),
         next_increment_s=int(steps[2]),
         currency=row["currency"],
+        times=_times(row),
     )
+
+
+def _times(row: Row) -> Times | None:
+    """When the line holds; None when it says nothing of that."""
+    if not any(row[column] for column in _TIMES_COLUMNS):
+        return None
+    since, until = _date(row, "valid_from"), _date(row, "valid_until")
+    if since is not None and until is not None and until < since:
+        raise _CellError("valid_until", "is before valid_from")
+    return Times(since, until, _days(row["days"]), _minutes(row["hours"]))
+
+
+def _date(row: Row, column: str) -> date | None:
+    try:
+        return datetime.strptime(row[column], "%Y-%m-%d").date() if row[column] else None
+    except ValueError:
+        raise _CellError(column, f"{ascii_quoted(row[column])} is no day, such as 2026-11-24") from None
+
+
+def _days(written: str) -> frozenset[int]:
+    """`mon-fri`, `sat sun`, `fri-mon`: days of the week, Monday is 0."""
+    days: set[int] = set()
+    for part in written.lower().split():
+        first, dash, last = part.partition("-")
+        if first not in _DAYS or (dash and last not in _DAYS):
+            raise _CellError("days", f"{ascii_quoted(part)} is no day of the week: write mon-fri, or sat sun")
+        begin, end = _DAYS.index(first), _DAYS.index(last) if dash else _DAYS.index(first)
+        days |= {day % 7 for day in range(begin, end + 1 if end >= begin else end + 8)}
+    return frozenset(days)
+
+
+def _minutes(written: str) -> tuple[int, int] | None:
+    if not written:
+        return None
+    found = _HOURS.fullmatch(written)
+    begin, end = (int(found[1]) * 60 + int(found[2]), int(found[3]) * 60 + int(found[4])) if found else (0, 0)
+    if begin == end or begin >= 24 * 60 or end > 24 * 60:
+        raise _CellError("hours", f"{ascii_quoted(written)} are no hours, such as 08:00-18:00 or 22:00-06:00")
+    return begin, end
 
 
 def _text(row: Row, column: str) -> str:

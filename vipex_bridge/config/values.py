@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import difflib
 import re
-import warnings
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
+
+from phonenumbers import SUPPORTED_REGIONS
 
 from vipex_bridge.config.addresses import refusal_of_host
 from vipex_bridge.config.settings import Secret
@@ -150,6 +151,22 @@ def whole(low: int, high: int) -> Callable[[object], int]:
         return value
 
     return check
+
+
+def ending(value: object) -> str:
+    """A file's ending, without its dot: `mp3`."""
+    word = text(value).removeprefix(".")
+    if not (word.isascii() and word.isalnum() and len(word) <= 8):
+        raise ValueError(f"{_quoted(value)} is no file ending, such as mp3")
+    return word
+
+
+def country(value: object) -> str:
+    """A country that has telephone numbers, by its two letters (ISO 3166)."""
+    code = text(value)
+    if code not in SUPPORTED_REGIONS:
+        raise ValueError(f"{_quoted(value)} is no country by its two letters, such as HU")
+    return code
 
 
 def choice(*names: str) -> Callable[[object], str]:
@@ -295,17 +312,6 @@ def existing_file(value: object) -> Path:
             return result
     except OSError as error:
         raise ValueError(f"{result} cannot be read: {error.strerror}") from None
-
-
-def pattern(value: object) -> re.Pattern[str]:
-    """A regular expression that compiles."""
-    written = text(value)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            return re.compile(written)
-        except (re.error, OverflowError, RecursionError) as error:
-            raise ValueError(f"is no regular expression: {error}") from None
 
 
 def zone(value: object) -> ZoneInfo:

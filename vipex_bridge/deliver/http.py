@@ -122,10 +122,10 @@ class Transport:
         started = time.monotonic()
         progress = Progress(started + timeout_s)
         try:
-            _check_url(outgoing.url)
+            check_url(outgoing.url)
             prepared = _prepared(outgoing)
             adapter = self._adapter(tls)
-            with exchange_of(progress), _failures_of(outgoing.where, progress, timeout_s):
+            with exchange_of(progress), failures_of(outgoing.where, progress, timeout_s):
                 try:
                     return _once(adapter, prepared, started, max_bytes, cut)
                 except (requests.RequestException, HTTPError, OSError):
@@ -156,7 +156,7 @@ class Transport:
             kept = self._adapters.get(tls)
             if kept is not None and kept[0] == stamp:
                 return kept[1]
-            adapter = _Adapter(_context(tls))
+            adapter = _Adapter(context_of(tls))
             self._adapters[tls] = (stamp, adapter)
         if kept is not None:
             kept[1].close()
@@ -218,7 +218,8 @@ class _Adapter(HTTPAdapter):
         """Nothing: the context has its certificates already, and is not to load them per connection."""
 
 
-def _context(tls: Tls) -> ssl.SSLContext:
+def context_of(tls: Tls) -> ssl.SSLContext:
+    """Whom a client trusts and how it names itself. Raises Unreachable for files that cannot be used."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.sslsocket_class = TimedTlsSocket
     if not tls.verify:
@@ -251,7 +252,8 @@ def _trust_the_machine(context: ssl.SSLContext) -> None:
         context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
 
 
-def _check_url(url: str) -> None:
+def check_url(url: str) -> None:
+    """Raises Unreachable for what is no whole address."""
     try:
         parts = urlsplit(url)
         known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -312,7 +314,7 @@ def _once(
 
 
 @contextlib.contextmanager
-def _failures_of(where: str, progress: Progress, timeout_s: float) -> Iterator[None]:
+def failures_of(where: str, progress: Progress, timeout_s: float) -> Iterator[None]:
     """Make whatever ends an exchange one of our errors: one line, with host and path alone."""
     try:
         yield

@@ -1,7 +1,7 @@
 """The delivery workers: threads of each client's own, so that a dead client delays no other.
 
 A worker claims one delivery, sends it, and in one transaction records what came of it and claims the
-next. With nothing due it sleeps until something is, or until it is woken.
+next. With nothing due for a while it leaves; one thread for all clients looks for what has become due.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from io import FileIO
 from random import random as any_random
 
@@ -20,62 +21,31 @@ from vipex_bridge.config.settings import Client, Settings
 from vipex_bridge.deliver import clock as clocks
 from vipex_bridge.deliver.attempt import Tried, Trying, no_client
 from vipex_bridge.deliver.http import Transport
+from vipex_bridge.deliver.lane import Lane
 from vipex_bridge.deliver.retry import What
 from vipex_bridge.errors import StoreError
 from vipex_bridge.privacy import without_keys
 from vipex_bridge.store.outbox import Delivery, NewAttempt
-from vipex_bridge.store.store import Store, Writer
+from vipex_bridge.store.store import Store
+from vipex_bridge.store.writer import Writer
 
 log = structlog.get_logger()
 
 LONGEST_SLEEP_S = 5.0
-"""The clock may be set meanwhile, and `resend` comes from another process that cannot wake us."""
+"""The clock may be set meanwhile, and `resend` comes from another process that cannot wake us.
+
+So long a worker waits for something to do; what falls due later, the watch finds.
+"""
 STORE_PAUSE_S = 1.0
 """Between tries to reach a store that fails."""
-GIVES_WAY_S = 0.05
-"""Before each try at a client whose last try failed: those whose servers answer get through first."""
 _KINDS = ("notify", "call_end")
-
-
-class _Lane:
-    """One client's workers, and how they are woken. All but `condition` is guarded by it."""
-
-    def __init__(self) -> None:
-        self.condition = threading.Condition()
-        self.client: Client | None = None
-        """None: no longer configured, or the bridge is stopping; then no worker claims anything."""
-        self.wakes = 0
-        self.fails = False
-        """Whether the last try that ended failed."""
-        self.workers: dict[int, threading.Thread] = {}
-
-    def wants(self, number: int) -> bool:
-        """Whether worker `number` is to go on claiming."""
-        with self.condition:
-            return self.client is not None and number < self.client.concurrency
-
-    def wake(self) -> None:
-        """Make every idle worker look again."""
-        with self.condition:
-            self.wakes += 1
-            self.condition.notify_all()
-
-    def wake_one(self) -> None:
-        """Make one idle worker look; it wakes the next when it finds something."""
-        with self.condition:
-            self.wakes += 1
-            self.condition.notify()
-
-    def wait(self, seen: int, timeout_s: float) -> None:
-        """Sleep until woken for the first time since `wakes` was `seen`, or until the time is over."""
-        with self.condition:
-            self.condition.wait_for(lambda: self.wakes != seen, timeout_s)
 
 
 class Deliveries:
     """Brings what is in the outbox to the clients' servers, until closed.
 
-    `on_attempt` is told of every try, in the worker's thread.
+    `on_attempt` is told of every try, `on_expired` how many of a client's deliveries waited too long; both
+    in the worker's thread.
     """
 
     def __init__(
@@ -89,6 +59,7 @@ class Deliveries:
         uptime: Callable[[], float] = clocks.uptime,
         random: Callable[[], float] = any_random,
         on_attempt: Callable[[Delivery, NewAttempt], None] | None = None,
+        on_expired: Callable[[str, int], None] | None = None,
     ) -> None:
         self._store = store
         self._settings = settings
@@ -102,9 +73,13 @@ class Deliveries:
         """By how much it was set in all, as far as the waiting deliveries were moved."""
         self._reading_clock = threading.RLock()
         self._on_attempt = on_attempt
-        self._lanes: dict[str, _Lane] = {}
+        self._on_expired = on_expired
+        self._lanes: dict[str, Lane] = {}
         self._changing = threading.Lock()
         self._closing = threading.Event()
+        self._to_look = threading.Event()
+        """Something may be due that nobody was woken for."""
+        self._watching = threading.Thread(target=self._watch, name="watch-outbox", daemon=True)
 
     def start(self) -> None:
         """Take up what the last run left half done, and begin. Raises StoreError."""
@@ -115,13 +90,50 @@ class Deliveries:
             log.info("delivery.taken_up", deliveries=released)
         if dated_later:
             log.warning("clock.was_set_back", deliveries_moved=dated_later)
+        for name in self._store.paused():
+            log.warning("delivery.paused", client=name)
         self.reload(self._settings)
+        self._watching.start()
 
     def wake(self, client_name: str) -> None:
         """Something was queued for this client, and is committed."""
         lane = self._lanes.get(client_name)
-        if lane is not None:
+        # Nobody can try at a server that is left alone: waking him would only take time from the others.
+        if lane is not None and lane.wait_s(self._uptime()) == 0:
             lane.wake_one()
+
+    def look(self) -> None:
+        """Something was queued for some clients or other, and is committed."""
+        self._to_look.set()
+
+    def take_over(self) -> None:
+        """Take what bridges that died have to send to clients that are configured here. Raises StoreError."""
+        taken = self._store.take_over(_clients(self._settings).keys(), self._clock())
+        for node, deliveries in taken.items():
+            log.warning("delivery.taken_over", node=node, deliveries=deliveries)
+        if taken:
+            self._to_look.set()
+
+    def is_left_alone(self, client_name: str) -> bool:
+        """Whether what is due waits because the client's server has not answered for long."""
+        lane = self._lanes.get(client_name)
+        return lane is not None and lane.wait_s(self._uptime()) > 0
+
+    def pause(self, client_name: str, *, is_paused: bool) -> bool:
+        """Send this client nothing from now on, or again; False when there is no such client.
+
+        What is queued stays queued, and notifications expire. The pause is kept in the store: it holds until
+        it is ended, also over restarts. Raises StoreError.
+        """
+        lane = self._lanes.get(client_name)
+        if lane is None or lane.client is None:
+            return False
+        with self._writing() as writer:
+            is_new = writer.pause(client_name, is_paused=is_paused)
+        lane.wake()
+        if is_new:
+            log.warning("delivery.paused" if is_paused else "delivery.resumed", client=client_name)
+        return True
 
     def reload(self, settings: Settings) -> None:
         """Take new settings of the clients; a try under way ends as it began."""
@@ -131,7 +143,11 @@ class Deliveries:
             self._settings = settings
             clients = _clients(settings)
             for name in {*self._lanes, *clients}:
-                self._staff(name, self._lanes.setdefault(name, _Lane()), clients.get(name))
+                if name not in self._lanes:
+                    # Replaced, not changed: others go through it meanwhile.
+                    self._lanes = {**self._lanes, name: Lane(partial(self._work, name), name)}
+                self._lanes[name].take(clients.get(name))
+        self._to_look.set()
         self._park_strangers()
 
     def close(self, timeout_s: float) -> None:
@@ -144,9 +160,9 @@ class Deliveries:
             workers: list[threading.Thread] = []
             for lane in self._lanes.values():
                 with lane.condition:
-                    lane.client = None
                     workers += lane.workers.values()
-                lane.wake()
+                    lane.take(None)
+        self._to_look.set()
         until = time.monotonic() + timeout_s
         for worker in workers:
             worker.join(max(0.0, until - time.monotonic()))
@@ -154,21 +170,11 @@ class Deliveries:
         if left:
             log.warning("delivery.left_for_next_start", tries=left)
 
-    def _staff(self, name: str, lane: _Lane, client: Client | None) -> None:
-        """Give a lane its client's settings and as many workers as these ask for."""
-        with lane.condition:
-            lane.client = client
-            missing = set(range(client.concurrency if client is not None else 0)) - set(lane.workers)
-            for number in sorted(missing):
-                # A daemon thread: a try that outlives `close` must not hold the process.
-                lane.workers[number] = threading.Thread(
-                    target=self._work, args=(name, lane, number), name=f"deliver-{name}-{number}", daemon=True
-                )
-                lane.workers[number].start()
-        lane.wake()
-
     def _park_strangers(self) -> None:
         """Park what is queued for clients that the configuration does not have."""
+        if self._settings.disabled:
+            # Its client may be in a file that is at fault, and will be back.
+            return
         try:
             now = self._clock()
             clients = _clients(self._settings)
@@ -181,11 +187,37 @@ class Deliveries:
         except StoreError as error:
             log.error("delivery.store_failed", error=str(error))
 
+    # -- in the watch's thread --------------------------------------------------------------
+
+    def _watch(self) -> None:
+        """Wakes the workers of every client for whom something has become due by itself."""
+        wait_s = 0.0
+        while True:
+            self._to_look.wait(wait_s)
+            self._to_look.clear()
+            if self._closing.is_set():
+                return
+            wait_s = LONGEST_SLEEP_S
+            try:
+                now = self._now()
+                for name, due in self._store.due_by_client().items():
+                    lane = self._lanes.get(name)
+                    if due > now:
+                        wait_s = min(wait_s, due - now)
+                    elif lane is not None:
+                        lane.wake_one()
+            except StoreError as error:
+                log.error("delivery.store_failed", error=str(error))
+                wait_s = STORE_PAUSE_S
+            except Exception:
+                log.exception("delivery.watch_failed")
+
     # -- in a worker's thread ---------------------------------------------------------------
 
-    def _work(self, name: str, lane: _Lane, number: int) -> None:
+    def _work(self, name: str, number: int) -> None:
+        lane = self._lanes[name]
         claimed: Delivery | None = None
-        while claimed is not None or self._goes_on(lane, number):
+        while claimed is not None or lane.goes_on(number):
             try:
                 if claimed is None:
                     claimed = self._next(name, lane, number)
@@ -202,26 +234,22 @@ class Deliveries:
         if not self._closing.is_set() and lane.client is None:
             self._park_strangers()
 
-    def _goes_on(self, lane: _Lane, number: int) -> bool:
-        """Whether to claim more; when not, the worker has signed off and may be replaced."""
-        with lane.condition:
-            if lane.wants(number):
-                return True
-            if lane.workers.get(number) is threading.current_thread() and not self._closing.is_set():
-                del lane.workers[number]
-            return False
-
-    def _next(self, name: str, lane: _Lane, number: int) -> Delivery | None:
-        """The next delivery; None after a sleep when there was none."""
+    def _next(self, name: str, lane: Lane, number: int) -> Delivery | None:
+        """The next delivery; None after a rest when there was none, and the worker may have left."""
         seen = lane.wakes
         try:
+            left_alone_s = lane.wait_s(self._uptime())
+            if left_alone_s > 0:
+                lane.rest(number, seen, min(LONGEST_SLEEP_S, left_alone_s), may_leave=number > 0)
+                return None
             now = self._now()
             due = self._store.next_due(name)
             if due is None or due > now:
-                lane.wait(seen, LONGEST_SLEEP_S if due is None else min(LONGEST_SLEEP_S, due - now))
+                wait_s = LONGEST_SLEEP_S if due is None else min(LONGEST_SLEEP_S, due - now)
+                lane.rest(number, seen, wait_s, may_leave=wait_s >= LONGEST_SLEEP_S)
                 return None
-            if lane.fails:
-                self._closing.wait(GIVES_WAY_S)
+            if not lane.may_try(self._uptime()):
+                return None
             with self._writing() as writer:
                 claimed = writer.claim(name, 1) if lane.wants(number) else []
         except StoreError as error:
@@ -252,6 +280,9 @@ class Deliveries:
         """A transaction of now: nobody follows a set clock between its time and its end."""
         with self._reading_clock, self._store.write(self._now()) as writer:
             yield writer
+        if self._on_expired is not None:
+            for client, deliveries in writer.expired.items():
+                self._on_expired(client, deliveries)
 
     def _moment(self) -> tuple[float, float]:
         """The time by the clock as it is set, and by how much it had been set in all when it was that."""
@@ -259,7 +290,7 @@ class Deliveries:
             now = self._clock()
             return now, self._followed_s + self._behind_s + self._steps.pending(now, self._uptime())
 
-    def _try(self, delivery: Delivery, lane: _Lane, started_at: float) -> Tried | None:
+    def _try(self, delivery: Delivery, lane: Lane, started_at: float) -> Tried | None:
         """Make one try; None when the bridge is stopping, and the next start is to make it."""
         client = lane.client
         if client is not None:
@@ -268,13 +299,14 @@ class Deliveries:
         return None if self._closing.is_set() else self._trying.without_client(delivery)
 
     def _record(
-        self, delivery: Delivery, tried: Tried, followed_s: float, lane: _Lane, number: int
+        self, delivery: Delivery, tried: Tried, followed_s: float, lane: Lane, number: int
     ) -> Delivery | None:
         """Record a try, however long the store takes to come back, and claim the next delivery.
 
         `followed_s` is how much the clock had been set by when the try began.
         """
-        lane.fails = tried.outcome.what is not What.DELIVERED
+        if tried.attempt.status_code is not None:
+            lane.was_answered()
         while True:
             try:
                 again_at = tried.outcome.next_attempt_at
@@ -287,7 +319,7 @@ class Deliveries:
                         else again_at + self._followed_s - followed_s,
                         retry_index=tried.outcome.retry_index,
                     )
-                    goes_on = lane.wants(number) and not lane.fails
+                    goes_on = lane.wants(number) and lane.may_try(self._uptime())
                     claimed = writer.claim(delivery.client, 1) if goes_on else []
                 return claimed[0] if claimed else None
             except StoreError as error:

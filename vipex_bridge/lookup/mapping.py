@@ -29,6 +29,8 @@ from vipex_bridge.lookup.values import Mismatch, accepts, scalar_text
 MAX_BODY_BYTES = 1024 * 1024
 MAX_SEARCHED_CHARS = 8192
 """Of a text answer; a regular expression sees no more."""
+MAX_XML_NODES = 10_000
+"""Elements and attributes: an XPath that compares each with all others has no time limit but this."""
 
 _MAX_FORM_FIELDS = 1000
 _CHARSET = re.compile(
@@ -208,7 +210,11 @@ def _xml_finder(text: str, ends_at: float) -> Finder:
         root = etree.fromstring(text.encode(), parser)
     except (etree.XMLSyntaxError, ValueError):
         raise BadAnswer("the answer's XML is not valid") from None
+    count = 0
     for element in root.iter("{*}*"):
+        count += 1 + len(element.attrib)
+        if count > MAX_XML_NODES:
+            raise BadAnswer(f"the answer's XML has more than {MAX_XML_NODES} elements and attributes")
         element.tag = etree.QName(element).localname
 
     def find(expression: str) -> object:

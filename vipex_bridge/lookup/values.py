@@ -58,11 +58,14 @@ def accepts(mapped: Mapped, text: str, ends_at: float) -> bool:
     No pattern of an operator lets a control character, a line separator or a lone surrogate pass:
     an AGI command could not carry it.
     """
+    # The length comes first: an answer may be one value of a million characters.
+    if len(text) > (MAX_CHARS if mapped.pattern is None else MAX_OWN_CHARS):
+        return False
     if any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in text):
         return False
     if mapped.pattern is None:
-        return len(text) <= MAX_CHARS and _plain(text)
-    return len(text) <= MAX_OWN_CHARS and fullmatch(mapped.pattern, text, ends_at) is not None
+        return _plain(text)
+    return fullmatch(mapped.pattern, text, ends_at) is not None
 
 
 def _plain(text: str) -> bool:

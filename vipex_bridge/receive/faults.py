@@ -6,7 +6,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_WORDS = {"ok": 0.0, "slow": 5.0, "reset": 0.0, "hang": 3600.0, "drip": 0.2}
+_WORDS = {
+    "ok": 0.0, "slow": 5.0, "reset": 0.0, "hang": 3600.0, "drip": 0.2,
+    "cut": 0.0, "nonsense": 0.0, "huge": 0.0,
+}  # fmt: skip
 """Each word and its usual seconds."""
 _RETRY_AFTER_S = 2.0
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "": 1.0}
@@ -15,8 +18,10 @@ _ITEM = re.compile(r"([a-z]+|[1-5][0-9][0-9])(?::([0-9]+(?:\.[0-9]+)?)(ms|s|m)?)
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One way to answer. `kind` is `ok`, `slow`, `status`, `reset`, `hang` or `drip`.
+    """One way to answer. `kind` is `status` or one of the words above.
 
+    `reset` breaks the connection off, `cut` ends it in the middle of the answer, `nonsense` answers what is
+    no HTTP, `huge` more than anybody reads. A status of 300 to 399 leads elsewhere (`Location`).
     `seconds`: `slow` waits so long before it answers, `hang` before it closes without an answer, `drip`
     between two bytes; of a status 429 or 503 it is the Retry-After.
     """

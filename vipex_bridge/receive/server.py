@@ -22,12 +22,16 @@ from typing import Any, Self, TextIO
 from urllib.parse import parse_qsl
 
 from vipex_bridge.errors import BridgeError
+from vipex_bridge.receive.checked import checked
 from vipex_bridge.receive.faults import OK, Fault
 from vipex_bridge.receive.show import ReceivedRequest, show
 from vipex_bridge.receive.signature import verdict
 
 MAX_BODY_BYTES = 256 * 1024 * 1024
 """A larger request is refused with 413: room for the largest recording (100 MB) in base64."""
+
+HUGE_BYTES = 64 * 1024 * 1024
+"""What the fault `huge` answers with: more than any answer that is read."""
 
 _IDLE_S = 60
 _CONTENT_TYPES = {
@@ -165,7 +169,9 @@ def serve(
     host: str, port: int, *, faults: Sequence[Fault] = (), answers: Mapping[str, Answer] | None = None,
     stream: TextIO, signing_key: bytes = b"",
 ) -> None:  # fmt: skip
-    """Show every request on `stream` until KeyboardInterrupt; with a key, also whether it is well signed.
+    """Show every request on `stream` until KeyboardInterrupt, and whether it is what is sent by default.
+
+    With a key, also whether it is well signed.
 
     Raises BridgeError for a port not to be had.
     """
@@ -181,7 +187,7 @@ def serve(
         answers=answers,
         keep=0,
         on_request=lambda request: tell(
-            show(request, verdict(request, signing_key) if signing_key else "") + "\n"
+            show(request, verdict(request, signing_key) if signing_key else "", checked(request)) + "\n"
         ),
     )
     with receiver:
@@ -250,6 +256,12 @@ class _Handler(BaseHTTPRequestHandler):
                 self.close_connection = True
             case "drip":
                 self._drip(answer, fault.seconds)
+            case "cut":
+                self._raw(_head(answer.content_type, len(answer.body)) + answer.body[: len(answer.body) // 2])
+            case "nonsense":
+                self._raw(b"\x00\xffthis is no HTTP\r\n\r\n")
+            case "huge":
+                self._huge()
             case "slow":
                 receiver.closing.wait(fault.seconds)
                 self._answer(200, answer.content_type, answer.body)
@@ -292,13 +304,28 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def _status(self, fault: Fault) -> None:
-        wait = (("Retry-After", str(math.ceil(fault.seconds))),) if fault.seconds else ()
-        self._answer(fault.status, "text/plain", f"{fault.status} on demand\n".encode(), wait)
+        headers = [("Retry-After", str(math.ceil(fault.seconds)))] if fault.seconds else []
+        headers += [("Location", "/elsewhere")] if 300 <= fault.status < 400 else []
+        self._answer(fault.status, "text/plain", f"{fault.status} on demand\n".encode(), headers)
+
+    def _raw(self, data: bytes) -> None:
+        """These bytes instead of an answer, then the end of the connection."""
+        self.wfile.write(data)
+        self.close_connection = True
+
+    def _huge(self) -> None:
+        """An answer of HUGE_BYTES, for as long as the peer takes it."""
+        block = b" " * 65536
+        self.wfile.write(_head("text/plain", HUGE_BYTES))
+        for _ in range(HUGE_BYTES // len(block)):
+            if self.server.receiver.closing.is_set():
+                break
+            self.wfile.write(block)
+        self.close_connection = True
 
     def _drip(self, answer: Answer, pause_s: float) -> None:
         """The answer byte by byte, head and all."""
-        head = f"HTTP/1.1 200 OK\r\nContent-Type: {answer.content_type}\r\nContent-Length: {len(answer.body)}"
-        for byte in f"{head}\r\nConnection: close\r\n\r\n".encode("latin-1") + answer.body:
+        for byte in _head(answer.content_type, len(answer.body)) + answer.body:
             self.wfile.write(bytes([byte]))
             if self.server.receiver.closing.wait(pause_s):
                 break
@@ -310,6 +337,12 @@ class _Handler(BaseHTTPRequestHandler):
         # l_onoff 1, l_linger 0: socket(7), SO_LINGER.
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         socket.close(self.connection.detach())
+
+
+def _head(content_type: str, length: int) -> bytes:
+    """The head of an answer after which the connection ends."""
+    lines = ["HTTP/1.1 200 OK", f"Content-Type: {content_type}", f"Content-Length: {length}"]
+    return "\r\n".join([*lines, "Connection: close", "", ""]).encode("latin-1")
 
 
 def _cut_off(connection: socket.socket) -> None:

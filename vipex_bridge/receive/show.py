@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import parse_qsl
@@ -36,10 +37,11 @@ class ReceivedRequest:
         return next((value for key, value in self.headers if key.lower() == name.lower()), None)
 
 
-def show(request: ReceivedRequest, signature: str = "") -> str:
+def show(request: ReceivedRequest, signature: str = "", schema: Sequence[str] = ()) -> str:
     """Give the request as a block of lines, the last one ended; the time is local.
 
-    `signature` is what was found of it, '' where nobody looked.
+    `signature` and `schema` are what was found of it: a verdict, and of the schema a line for each fault;
+    empty where nobody looked.
     """
     moment = datetime.fromtimestamp(request.at).astimezone().strftime("%H:%M:%S.%f")[:-3]
     heading = f"── {moment}  {request.method} {request.path}  → {request.answered} "
@@ -49,6 +51,7 @@ def show(request: ReceivedRequest, signature: str = "") -> str:
     told = [(name, _credential(name, value)) for name, value in request.headers]
     lines += [f"  {name}: {value}" for name, value in told if name.lower() not in _UNTOLD_HEADERS]
     lines += [f"  signature: {signature}"] if signature else []
+    lines += [f"  schema: {schema[0]}", *(f"    {fault}" for fault in schema[1:])] if schema else []
     lines += _body(request.header("Content-Type") or "", request.body)
     return "".join(f"{printable(line)}\n" for line in lines)
 

@@ -52,15 +52,18 @@ def notify_fields(
     }
 
 
-def call_end_fields(document: CallDocument, timezone: ZoneInfo, client: Client) -> dict[str, object]:
+def call_end_fields(
+    document: CallDocument, timezone: ZoneInfo, client: Client, *, has_sound: bool = True
+) -> dict[str, object]:
     """Give every parameter of `call_end`, in the documentation's order; `sub_cdrs` is a list of dicts.
 
     Honours the client's `cc_call` and `parallel_legs`; which parameters are sent is chosen later.
-    A `monitor_file` is a RecordingMark or None. Raises RenderError for a time that no calendar holds.
+    A `monitor_file` is a RecordingMark or None; without `has_sound` all are None, because the recordings
+    follow in a delivery of their own. Raises RenderError for a time that no calendar holds.
     """
     main = document.main
     legs = document.all_legs if client.parallel_legs == "all" else document.legs
-    common = _part_fields(main, timezone)
+    common = _part_fields(main, timezone, has_sound=has_sound)
     common["cc_call"] = _cc_call(client.cc_call, main.cc_call, main.queue, document.in_queue, document.kind)
     recording_name, recording = common.pop("monitor_file_name"), common.pop("monitor_file")
     return {
@@ -74,7 +77,7 @@ def call_end_fields(document: CallDocument, timezone: ZoneInfo, client: Client) 
         "other_party_number": document.other_party_number,
         "last_exten": document.last_exten,
         "user_number": document.user_number,
-        "sub_cdrs": _legs_fields(legs, document.kind, timezone, client.cc_call),
+        "sub_cdrs": _legs_fields(legs, document.kind, timezone, client.cc_call, has_sound=has_sound),
     }
 
 
@@ -102,16 +105,18 @@ def local_time(at: float, timezone: ZoneInfo) -> str:
     return moment.strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _legs_fields(legs: Iterable[Part], kind: Kind, timezone: ZoneInfo, mode: str) -> list[dict[str, object]]:
+def _legs_fields(
+    legs: Iterable[Part], kind: Kind, timezone: ZoneInfo, mode: str, *, has_sound: bool
+) -> list[dict[str, object]]:
     told = []
     for leg in legs:
-        fields = _part_fields(leg, timezone)
+        fields = _part_fields(leg, timezone, has_sound=has_sound)
         fields["cc_call"] = _cc_call(mode, leg.cc_call, leg.queue, leg.queue is not None, kind)
         told.append(fields)
     return told
 
 
-def _part_fields(part: Part, timezone: ZoneInfo) -> dict[str, object]:
+def _part_fields(part: Part, timezone: ZoneInfo, *, has_sound: bool) -> dict[str, object]:
     """The fields that the main document and its parts share, `cc_call` still to be filled in."""
     answer_time = None if part.answer_time is None else local_time(part.answer_time, timezone)
     return {
@@ -132,7 +137,7 @@ def _part_fields(part: Part, timezone: ZoneInfo) -> dict[str, object]:
         "ivr_digits": part.ivr_digits,
         "cc_call": None,
         "monitor_file_name": _file_name(part.recording),
-        "monitor_file": RecordingMark(part.recording.path) if part.recording else None,
+        "monitor_file": RecordingMark(part.recording.path) if part.recording and has_sound else None,
     }
 
 

@@ -55,6 +55,12 @@ class Request:
         )
 
 
+def as_text(request: Request) -> str:
+    """A request as text: its line, its headers, its body."""
+    lines = [f"{request.method} {request.url}", *(f"{name}: {value}" for name, value in request.headers)]
+    return "\n".join([*lines, "", request.body] if request.body is not None else lines)
+
+
 def whole_url(base: str, frozen: str) -> str:
     """The URL of a request: the client's own `base`, followed by what was `frozen` with the request."""
     if frozen and not frozen.startswith("?"):

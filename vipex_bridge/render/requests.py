@@ -12,6 +12,7 @@ from vipex_bridge.config.settings import Client, revealed
 from vipex_bridge.errors import RenderError
 from vipex_bridge.render.escape import escape
 from vipex_bridge.render.fields import chosen_parts
+from vipex_bridge.render.numbers import rewritten
 from vipex_bridge.render.request import Request
 from vipex_bridge.render.slots import Mark, Slots, dumps, marked
 from vipex_bridge.render.templates import NO_DEFAULT_XML, NO_OTHER_CHARSET, fill_in, place_of, sends_utf8
@@ -34,7 +35,7 @@ def render(
     nowhere else. The client's URL, its headers, Basic authentication, an API key in a header, User-Agent and
     the like are added when the request is sent. Raises RenderError.
     """
-    fields = chosen_parts(fields, client)
+    fields = rewritten(chosen_parts(fields, client), client.numbers)
     slots = Slots(token)
     url = _query(client, fields, event, args, slots)
     body = _body(client, fields, event, args, slots) if client.method == "POST" else None

@@ -60,6 +60,10 @@ class StoredRecording:
 
 def new_ids(connection: Connection, count: int) -> list[int]:
     """The next `count` numbers of the one sequence of calls and legs (call trees, section 3)."""
+    if connection.dialect.name == "postgresql":
+        series = func.generate_series(1, count).table_valued()
+        drawn = connection.scalars(select(schema.call_ids.next_value()).select_from(series))
+        return sorted(int(number) for number in drawn)
     number = schema.meta.c.value
     where = schema.meta.c.key == "next_id"
     first = int(connection.execute(select(number).where(where).with_for_update()).scalar_one())
@@ -200,12 +204,13 @@ def still_open(connection: Connection, node: str) -> list[StoredCall]:
 def add_rows(
     connection: Connection, node: str, rows: Sequence[CdrRow], call_id: int, now: float
 ) -> list[CdrRow]:
-    """Keep the rows that are not there yet, and give these."""
+    """Keep the rows that are not there yet, and give these; their keys alone where data were dropped."""
     new = []
+    is_dropped = connection.scalar(select(_c.dropped_at).where(_c.id == call_id)) is not None
     for row in rows:
         key = _key_columns(node, row)
         if connection.scalar(_row_at(key)) is None:
-            text = json.dumps(asdict(row))
+            text = "" if is_dropped else json.dumps(asdict(row))
             connection.execute(insert(schema.cdr_rows).values(**key, row=text, call_id=call_id, seen_at=now))
             new.append(row)
     return new
@@ -328,6 +333,15 @@ def add_recording(
     connection.execute(
         insert(schema.recordings).values(reference=reference, call_id=call_id, part_id=part_id, path=path)
     )
+
+
+def move_recording(connection: Connection, call_id: int, path: str, file: str, document: str) -> None:
+    """The recording of a told call that was to be at `path` is in `file`; its reference stays."""
+    found, told = schema.recordings, schema.calls
+    connection.execute(
+        update(found).where(found.c.call_id == call_id, found.c.path == path).values(path=file)
+    )
+    connection.execute(update(told).where(told.c.id == call_id).values(document=document))
 
 
 def recording(connection: Connection, reference: str) -> StoredRecording | None:

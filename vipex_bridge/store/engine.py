@@ -1,4 +1,4 @@
-"""Opening the state database: what differs between database systems, and the one-bridge lock."""
+"""Opening an SQLite file, its faults in plain words, and the one-bridge lock."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ def path_of(url: str) -> Path:
     except ArgumentError:
         raise StoreError("store is not a database URL: write sqlite:////path/to/state.db") from None
     if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
-        raise StoreError("store must be an SQLite file for now: write sqlite:////path/to/state.db")
+        raise StoreError(
+            "store must be sqlite:////path/to/state.db or postgresql://USER:PASSWORD@HOST/DATABASE"
+        )
     return Path(str(parsed.database))
 
 
@@ -75,6 +77,20 @@ def lock(path: Path, node: str) -> IO[str]:
     file.write(f"node {node}, pid {os.getpid()}\n")
     file.flush()
     return file
+
+
+def holder(path: Path) -> str | None:
+    """The bridge that has the database at `path` open (`node pbx1, pid 42`); None when none has."""
+    try:
+        with path.with_name(path.name + ".lock").open(encoding="utf-8", errors="replace") as file:
+            try:
+                # Shared: others who only look do not disturb each other.
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:
+                return file.read(200).strip() or "unknown"
+    except OSError:
+        return None
+    return None
 
 
 def open_engine(path: Path) -> Engine:

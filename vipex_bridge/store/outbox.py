@@ -19,16 +19,16 @@ import structlog
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, exists, func, insert, select, update
 
 from vipex_bridge.render.request import Request
-from vipex_bridge.store import schema
+from vipex_bridge.store import pauses, schema
 
 log = structlog.get_logger()
 
 WAITING = ("queued", "sending")
 FINISHED = ("delivered", "failed", "expired")
+RECORDING = "recording"
+"""The event of a delivery that brings a finished call's recordings after it."""
 ANSWER_BYTES = 2048
 """What is kept of an answer."""
-JUST_QUEUED_S = 10.0
-"""What was queued within this time when a set clock is noticed was dated by the new time."""
 
 _d = schema.deliveries.c
 
@@ -50,6 +50,8 @@ class NewDelivery:
     """Two deliveries with the same one are one."""
     idempotency_key: str | None = None
     """None: one of its own, drawn by chance."""
+    not_before: float | None = None
+    """None: at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,9 @@ _COLUMNS = (
 )  # fmt: skip
 
 
+_INSERT = insert(schema.deliveries)
+
+
 def queue(connection: Connection, node: str, new: NewDelivery) -> int | None:
     """Put a delivery into the outbox and give its id; None when its dedupe key is there already."""
     if new.dedupe_key is not None:
@@ -123,27 +128,34 @@ def queue(connection: Connection, node: str, new: NewDelivery) -> int | None:
     if not rendered:
         log.error("delivery.parked", client=new.client, call=new.call_id, notice=new.event, error=new.error)
     done = connection.execute(
-        insert(schema.deliveries).values(
-            idempotency_key=_own_key(connection, new),
-            dedupe_key=new.dedupe_key,
-            node=node,
-            client=new.client,
-            kind=new.kind,
-            call_id=new.call_id,
-            event=new.event,
-            created_at=new.created_at,
-            expires_at=new.expires_at,
-            status="queued" if rendered else "failed",
-            attempts=0,
-            retry_index=0,
-            next_attempt_at=new.created_at,
-            finished_at=None if rendered else new.created_at,
-            error=new.error,
-            request=json.dumps(new.request.to_dict()) if new.request is not None else None,
-        )
+        _INSERT,
+        {
+            "idempotency_key": _own_key(connection, new),
+            "dedupe_key": new.dedupe_key,
+            "node": node,
+            "client": new.client,
+            "kind": new.kind,
+            "call_id": new.call_id,
+            "event": new.event,
+            "created_at": new.created_at,
+            "expires_at": new.expires_at,
+            "status": "queued" if rendered else "failed",
+            "attempts": 0,
+            "retry_index": 0,
+            "next_attempt_at": new.created_at if new.not_before is None else new.not_before,
+            "finished_at": None if rendered else new.created_at,
+            "error": new.error,
+            "request": json.dumps(new.request.to_dict()) if new.request is not None else None,
+            "own_files": _own_files(new.request),
+        },
     )
     [delivery_id] = done.inserted_primary_key or [None]
     return None if delivery_id is None else int(delivery_id)
+
+
+def _own_files(request: Request | None) -> int:
+    """How many recordings it takes from this machine's files."""
+    return sum(slot.source == "recording" for slot in request.slots) if request is not None else 0
 
 
 def _own_key(connection: Connection, new: NewDelivery) -> str:
@@ -155,8 +167,7 @@ def _own_key(connection: Connection, new: NewDelivery) -> str:
 
 
 def claim(connection: Connection, node: str, client: str, limit: int, now: float) -> list[Delivery]:
-    """Take up to `limit` due deliveries, oldest first, as `sending`; what has expired is marked so."""
-    _expire(connection, node, client, now)
+    """Take up to `limit` due deliveries, oldest first, as `sending`."""
     of_client = {"of_node": node, "of_client": client}
     rows = connection.execute(_DUE, {**of_client, "now": now, "at_most": limit}).all()
     if rows:
@@ -166,7 +177,9 @@ def claim(connection: Connection, node: str, client: str, limit: int, now: float
 
 
 def next_due(connection: Connection, node: str, client: str) -> float | None:
-    """When the next delivery can be claimed; None when none waits for its time."""
+    """When the next delivery can be claimed; None when none waits for its time, or the client is paused."""
+    if client in pauses.paused(connection, node):
+        return None
     return connection.scalar(_NEXT_DUE, {"of_node": node, "of_client": client})
 
 
@@ -196,7 +209,8 @@ _TOO_LATE = select(_d.id, _d.call_id, _d.event, _d.attempts).where(
 )
 
 
-def _expire(connection: Connection, node: str, client: str, now: float) -> None:
+def expire(connection: Connection, node: str, client: str, now: float) -> int:
+    """Mark what has waited too long; how many."""
     late = connection.execute(_TOO_LATE, {"of_node": node, "of_client": client, "now": now}).all()
     for row in late:
         log.warning(
@@ -213,10 +227,12 @@ def _expire(connection: Connection, node: str, client: str, now: float) -> None:
             .where(_d.id.in_([row.id for row in late]))
             .values(status="expired", finished_at=now)
         )
+    return len(late)
 
 
 def record_attempt(
     connection: Connection,
+    node: str,
     delivery_id: int,
     attempt: NewAttempt,
     *,
@@ -224,7 +240,10 @@ def record_attempt(
     retry_index: int,
     now: float,
 ) -> None:
-    """Keep a try, and what follows from it, of a delivery that was claimed."""
+    """Keep a try, and what follows from it, of a delivery that was claimed.
+
+    Of one that another node has taken over meanwhile the try alone is kept: the rest is the other's.
+    """
     connection.execute(
         insert(schema.attempts).values(
             delivery_id=delivery_id,
@@ -247,7 +266,9 @@ def record_attempt(
     if again:
         values["next_attempt_at"] = next_attempt_at
     connection.execute(
-        update(schema.deliveries).where(_d.id == delivery_id, _d.status == "sending").values(values)
+        update(schema.deliveries)
+        .where(_d.id == delivery_id, _d.node == node, _d.status == "sending")
+        .values(values)
     )
 
 
@@ -257,27 +278,6 @@ def release_claims(connection: Connection, node: str) -> int:
     return connection.execute(update(schema.deliveries).where(*where).values(status="queued")).rowcount
 
 
-def follow_clock(connection: Connection, node: str, step_s: float, now: float) -> int:
-    """Move what waits along with a clock that was just set by `step_s` to `now`; gives how many.
-
-    Else a delivery would wait for an hour that is passed twice, or expire in one that never was.
-    """
-    dated_before = (_d.created_at < now - JUST_QUEUED_S) | (_d.created_at > now)
-    where = [_d.node == node, _d.status.in_(WAITING), dated_before]
-    moved = {"next_attempt_at": _d.next_attempt_at + step_s, "expires_at": _d.expires_at + step_s}
-    return connection.execute(update(schema.deliveries).where(*where).values(moved)).rowcount
-
-
-def take_up_future(connection: Connection, node: str, now: float) -> int:
-    """Make due what the last run dated after `now`: the clock was set back meanwhile; gives how many."""
-    tries = schema.attempts.c
-    tried_later = exists().where(tries.delivery_id == _d.id, tries.started_at > now)
-    where = [_d.node == node, _d.status.in_(WAITING), (_d.created_at > now) | tried_later]
-    life_s = _d.expires_at - _d.created_at
-    moved = {"next_attempt_at": now, "expires_at": now + life_s}
-    return connection.execute(update(schema.deliveries).where(*where).values(moved)).rowcount
-
-
 def park(connection: Connection, node: str, client: str, reason: str, now: float) -> int:
     """Mark everything queued for a client as failed; gives how many."""
     where = [_d.node == node, _d.client == client, _d.status == "queued"]
@@ -285,14 +285,23 @@ def park(connection: Connection, node: str, client: str, reason: str, now: float
     return connection.execute(update(schema.deliveries).where(*where).values(values)).rowcount
 
 
-def resend(connection: Connection, ids: Sequence[int], failed_since: float | None, now: float) -> int:
+def resend(
+    connection: Connection,
+    ids: Sequence[int],
+    failed_since: float | None,
+    of_clients: frozenset[str] | None,
+    now: float,
+) -> int:
     """Queue finished deliveries again, as new but for their data and key; gives how many.
 
-    Which: those of `ids`, or every failed one that was parked at `failed_since` or later.
+    Which: those of `ids`, or every failed one that was parked at `failed_since` or later; None for
+    `of_clients` is those of every client.
     """
     which: ColumnElement[bool] = _d.id.in_(ids)
     if failed_since is not None:
         which = (_d.status == "failed") & (_d.finished_at >= failed_since)
+    if of_clients is not None:
+        which &= _d.client.in_(of_clients)
     done = connection.execute(
         update(schema.deliveries)
         .where(which, _d.status.in_(FINISHED), _d.request.is_not(None))
@@ -314,6 +323,7 @@ def listing(
     *,
     status: str | None,
     client: str | None,
+    of_clients: frozenset[str] | None,
     call_id: int | None,
     since: float | None,
     limit: int,
@@ -324,6 +334,8 @@ def listing(
     for column, wanted in ((_d.status, status), (_d.client, client), (_d.call_id, call_id)):
         if wanted is not None:
             query = query.where(column == wanted)
+    if of_clients is not None:
+        query = query.where(_d.client.in_(of_clients))
     if since is not None:
         query = query.where(_d.created_at >= since)
     if before_id is not None:
@@ -336,6 +348,29 @@ def attempts_of(connection: Connection, delivery_id: int) -> list[AttemptRecord]
     table = schema.attempts
     query = select(table).where(table.c.delivery_id == delivery_id).order_by(table.c.id)
     return [AttemptRecord(*row) for row in connection.execute(query)]
+
+
+def awaiting(connection: Connection, node: str, now: float) -> list[tuple[int, str, int]]:
+    """Deliveries that wait for their recordings: id, client and call of each."""
+    query = select(_d.id, _d.client, _d.call_id).where(
+        _d.node == node,
+        _d.status == "queued",
+        _d.event == RECORDING,
+        _d.attempts == 0,
+        _d.next_attempt_at > now,
+    )
+    return [(row.id, row.client, row.call_id) for row in connection.execute(query)]
+
+
+def begin(connection: Connection, delivery_id: int, request: Request, now: float) -> bool:
+    """Send this request now instead of the one that waits for its time; False when that was tried already."""
+    waits = (_d.id == delivery_id, _d.status == "queued", _d.attempts == 0)
+    values = {
+        "request": json.dumps(request.to_dict()),
+        "next_attempt_at": now,
+        "own_files": _own_files(request),
+    }
+    return bool(connection.execute(update(schema.deliveries).where(*waits).values(values)).rowcount)
 
 
 def depths(connection: Connection, node: str, now: float) -> Mapping[str, tuple[int, float]]:

@@ -41,7 +41,8 @@ def forget_some(connection: Connection, before: float) -> int:
 
 
 def _delete(connection: Connection, table: Table, which: Select[tuple[int]]) -> int:
-    ids = list(connection.scalars(which))
+    # Bridges that share a store may forget at the same time: each what the others leave.
+    ids = list(connection.scalars(which.with_for_update(skip_locked=True)))
     if not ids:
         return 0
     done: CursorResult[object] = connection.execute(delete(table).where(table.c.id.in_(ids)))

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    Sequence,
     Table,
     Text,
     UniqueConstraint,
@@ -31,7 +32,7 @@ from sqlalchemy.types import TypeDecorator
 from vipex_bridge.errors import StoreError
 from vipex_bridge.render.escape import sound
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 Id = BigInteger().with_variant(Integer, "sqlite")
 """SQLite grows a key by itself only when its type is INTEGER."""
@@ -60,6 +61,10 @@ def _index_of_kept(name: str, moment: str) -> Index:
 
 
 metadata = MetaData()
+
+call_ids = Sequence("vipex_call_ids", data_type=BigInteger, metadata=metadata)
+"""Of calls and legs, where bridges share a database: none waits for another's transaction. SQLite has no
+sequences, and one bridge: `meta.next_id`."""
 
 meta = Table(
     "meta",
@@ -143,6 +148,8 @@ deliveries = Table(
     Column("error", SoundText),
     Column("request", SoundText),
     Column("dropped_at", Double),
+    # How many recordings it takes from files that only its own node can read.
+    Column("own_files", Integer, nullable=False, server_default="0"),
     Index("deliveries_due", "node", "client", "status", "next_attempt_at", "id"),
     Index("deliveries_expiring", "node", "client", "status", "expires_at"),
     Index("deliveries_of_call", "call_id", "client", "id"),
@@ -150,6 +157,14 @@ deliveries = Table(
     Index("deliveries_by_status", "status", "finished_at"),
     _index_of_kept("deliveries_kept", "finished_at"),
     sqlite_autoincrement=True,
+)
+
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("node", SoundText, primary_key=True),
+    Column("bridge", SoundText, nullable=False),
+    Column("seen_at", Double, nullable=False),
 )
 
 attempts = Table(
@@ -177,15 +192,6 @@ recordings = Table(
 )
 
 
-def _upgrade_from_1(connection: Connection) -> None:
-    """Version 2 knows when the data of a call or a delivery were dropped."""
-    for table in (calls, deliveries):
-        connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN dropped_at DOUBLE PRECISION"))
-        for index in table.indexes:
-            index.create(connection, checkfirst=True)
-    connection.execute(update(meta).where(meta.c.key == "schema_version").values(value="2"))
-
-
 def prepare(connection: Connection) -> None:
     """Create the tables in an empty database; in any other, make sure that they are ours, and up to date.
 
@@ -201,11 +207,16 @@ def prepare(connection: Connection) -> None:
     if {"meta", "deliveries"} <= present:
         found = connection.scalar(select(meta.c.value).where(meta.c.key == "schema_version"))
     if found is None or not found.isdigit():
-        raise StoreError("holds the tables of another program: name a file of its own under store")
+        raise StoreError("holds the tables of another program: name one of its own under store")
     if int(found) > SCHEMA_VERSION:
         raise StoreError(
             f"was made by a newer vipex-bridge (schema {found}, this one knows {SCHEMA_VERSION}):"
             " upgrade the bridge, or put back the store's backup"
         )
-    if int(found) == 1:
-        _upgrade_from_1(connection)
+    if int(found) < SCHEMA_VERSION:
+        # Alembic takes a while to be imported, and this is needed once.
+        from vipex_bridge.store import migrating
+
+        migrating.upgrade(connection, int(found))
+        value = str(SCHEMA_VERSION)
+        connection.execute(update(meta).where(meta.c.key == "schema_version").values(value=value))

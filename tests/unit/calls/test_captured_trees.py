@@ -117,7 +117,7 @@ def _played(case: str) -> tuple[list[str], CallDocument | None]:
                 told.append(f"{output.event} {output.exten}" if output.exten else output.event)
     (record,) = tracker.calls()
     add_rows(record, rows_of(case), NUMBERING)
-    return told, build(record, NUMBERING, lambda number, billsec: Decimal(billsec))
+    return told, build(record, NUMBERING, lambda number, billsec, at: Decimal(billsec))
 
 
 @pytest.mark.parametrize("case", TREES)

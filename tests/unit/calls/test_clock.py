@@ -97,12 +97,12 @@ def from_ami(events: list[CallEvent], rows: list[CdrRow]) -> CallDocument:
         tracker.feed(event)
     (record,) = tracker.calls()
     add_rows(record, rows, NUMBERING)
-    return _built(build(record, NUMBERING, lambda number, billsec: None))
+    return _built(build(record, NUMBERING, lambda *_: None))
 
 
 def from_cdr(rows: list[CdrRow]) -> CallDocument:
     (group,) = groups(rows)
-    return _built(build(from_rows(group, NUMBERING), NUMBERING, lambda number, billsec: None))
+    return _built(build(from_rows(group, NUMBERING), NUMBERING, lambda *_: None))
 
 
 def _built(document: CallDocument | None) -> CallDocument:

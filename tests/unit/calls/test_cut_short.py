@@ -64,7 +64,7 @@ def told_after(seen: list[ev.CallEvent], start: float, end: float) -> CallDocume
     record = records[0] if records else testimony.from_rows([written], NUMBERING)
     if records:
         testimony.add_rows(record, [written], NUMBERING)
-    document = build(record, NUMBERING, lambda number, billsec: None)
+    document = build(record, NUMBERING, lambda *_: None)
     assert document is not None
     return document
 

@@ -53,7 +53,7 @@ def test_blonde_transfer_to_a_phone_behind_a_local_channel_rings_for_the_caller(
     ]
     record = tracker.call("100.1")
     assert record is not None
-    document = build(record, NUMBERING, lambda number, billsec: None)
+    document = build(record, NUMBERING, lambda *_: None)
     assert document is not None
     legs = [(leg.direction, leg.exten, leg.duration, leg.ringtime) for leg in document.legs]
     assert legs == [(1, "200", 6, 2), (2, "221", 4, 4)]
@@ -257,7 +257,7 @@ def test_rows_add_no_second_leg_to_a_transfer_that_was_seen() -> None:
     _, tracker = missed_meanwhile(events_of(case), 0, 1, stopped=True)
     (record,) = tracker.calls()
     add_rows(record, rows_of(case), NUMBERING)
-    document = build(record, NUMBERING, lambda number, billsec: None)
+    document = build(record, NUMBERING, lambda *_: None)
     assert document is not None
     legs = [(leg.direction, leg.exten, leg.dst) for leg in document.legs]
     assert legs == [(1, "251", "3642999409"), (0, "251", "36301112222")]
@@ -270,7 +270,7 @@ def test_call_whose_end_was_missed_ends_with_the_last_of_its_rows() -> None:
     _, tracker = missed_meanwhile(events, 1, len(events) - 1, stopped=True)
     (record,) = tracker.calls()
     add_rows(record, rows_of(case), NUMBERING)
-    document = build(record, NUMBERING, lambda number, billsec: None)
+    document = build(record, NUMBERING, lambda *_: None)
     assert document is not None
     assert document.main.hangup_time == max(row.end or 0.0 for row in rows_of(case))
     assert document.main.billsec > 0
@@ -281,9 +281,9 @@ def test_rows_of_extensions_that_talk_on_among_themselves_add_no_leg() -> None:
     case = "j5_far_end_leaves_consultation"
     _, tracker = missed_meanwhile(events_of(case), 35, 35, stopped=True)
     (record,) = tracker.calls()
-    before = build(record, NUMBERING, lambda number, billsec: None)
+    before = build(record, NUMBERING, lambda *_: None)
     add_rows(record, rows_of(case), NUMBERING)
-    after = build(record, NUMBERING, lambda number, billsec: None)
+    after = build(record, NUMBERING, lambda *_: None)
     assert before is not None
     assert after is not None
     assert (before.main.exten, before.legs) == (after.main.exten, after.legs) == ("1102", ())

@@ -21,7 +21,7 @@ def forwarded_outside() -> Story:
     story.channel(ONE).channel(TWO).ends(TRUNK, FIRST, "NOANSWER").hangs_up(FIRST).dials(TRUNK, ONE)
     story.channel(LINE, context="from-trunk").dials(TWO, LINE, "36301112222@trunk")
     story.wait(1).rings(TWO, LINE).wait(3).up(LINE).ends(TWO, LINE, "ANSWER").ends(TRUNK, ONE, "ANSWER")
-    return story.wait(5).hangs_up(LINE, TWO, ONE, TRUNK)
+    return story.talks(TWO, LINE, ONE, TRUNK).wait(5).hangs_up(LINE, TWO, ONE, TRUNK)
 
 
 def test_forwarded_outside_is_a_leg_of_the_extension_that_forwarded() -> None:
@@ -89,7 +89,7 @@ def test_a_caller_put_through_to_one_who_was_talking_to_a_colleague_is_an_inboun
     ]  # fmt: skip
     record = tracker.call("200.1")
     assert record is not None
-    document = build(record, NUMBERING, lambda number, billsec: None)
+    document = build(record, NUMBERING, lambda *_: None)
     assert document is not None
     assert (document.main.src, document.main.start_time, document.main.exten) == (CALLER, 1005.0, "251")
     assert [(leg.direction, leg.exten, leg.duration, leg.ringtime) for leg in document.legs] == [

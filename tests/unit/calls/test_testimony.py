@@ -48,6 +48,15 @@ def test_direction_and_extension_come_out_of_rows_alone(case: str) -> None:
     assert document.main.billsec <= document.main.duration
 
 
+@pytest.mark.parametrize("case", ["h2_outbound_pin_answered", "h5_second_trunk"])
+def test_an_answered_outgoing_call_was_answered_by_its_rows_alone(case: str) -> None:
+    [row, *others] = [row for row in rows_of(case) if row.disposition == "ANSWERED"]
+    assert not others
+    document = document_of(case)
+    assert document is not None
+    assert (document.main.answer_time, document.main.billsec) == (row.answer, row.billsec)
+
+
 def test_ivr_and_queue_call_has_its_three_legs_from_rows_alone() -> None:
     document = document_of("a_inbound_ivr_queue")
     assert document is not None

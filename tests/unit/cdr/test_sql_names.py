@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from vipex_bridge.cdr.sources import SqliteSource
+from vipex_bridge.cdr.sqlite_source import SqliteSource
 from vipex_bridge.config.settings import Cdr, Secret
 
 ODD = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=30) | st.sampled_from(

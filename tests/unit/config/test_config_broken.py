@@ -182,6 +182,13 @@ SECTIONS = [
         ],
     ),
     (
+        "asterisk:\n  recordings: {root: /r, when: apart, converted: a/b.mp3}\n",
+        [
+            'c.yaml:2: asterisk.recordings.when: must be together or separate, not "apart", did you mean "separate"?',
+            'c.yaml:2: asterisk.recordings.converted: "a/b.mp3" is no file ending, such as mp3',
+        ],
+    ),
+    (
         "asterisk:\n  recordings: {max_size: 10 apples, wait: soon}\n",
         [
             "c.yaml:2: asterisk.recordings.root: is missing",
@@ -191,11 +198,15 @@ SECTIONS = [
         ],
     ),
     (
-        "store: postgresql://a:pw@b/c",
-        ["c.yaml:1: store: this store is not supported yet: only sqlite:////path/to/file is"],
+        "store: mysql://a:pw@b/c",
+        ["c.yaml:1: store: must begin with sqlite or postgresql: these can keep what is to be sent"],
     ),
     ("store: 'sqlite://'", ["c.yaml:1: store: names no file: write sqlite:////path/to/file"]),
     ("retention: 0", ["c.yaml:1: retention: must be longer than 0"]),
+    (
+        "retention: 1d\nasterisk:\n  cdr: {source: 'mysql://u:p@h/d'}\n",
+        ["c.yaml:1: retention: must be 2d or more with a CDR source on a server"],
+    ),
     ("retention:", ["c.yaml:1: retention: has no value"]),
     ("privacy: on", ["c.yaml:1: privacy: must be a mapping (`key: value` lines), not text"]),
     (
@@ -228,6 +239,7 @@ SECTIONS = [
 
 NUMBERS = [
     ("numbers:\n  trunks: [PJSIP/a*, '']\n", ["c.yaml:2: numbers.trunks[1]: is empty"]),
+    ("numbers:\n  devices: ['']\n", ["c.yaml:2: numbers.devices[0]: is empty"]),
     (
         "numbers:\n  extensions: '('\n",
         [
@@ -235,16 +247,23 @@ NUMBERS = [
             "missing ), unterminated subpattern at position 0"
         ],
     ),
+    *(
+        (
+            f"numbers:\n  extensions: '{slow}'\n",
+            [
+                "c.yaml:2: numbers.extensions: takes too long on some numbers: "
+                "make it simpler, without a repetition inside another"
+            ],
+        )
+        for slow in (r"^(\d+)+$", r"^(\d\d?)*$", r"^(\d|\d\d)*[*]$", r"^([0-9a-z]+-?)*$")
+    ),
     (
         "numbers:\n  users: {sql: SELECT 1}\n",
-        [
-            "c.yaml:2: numbers.users: users by SQL are not supported yet: "
-            "name a CSV file, or write a list in place"
-        ],
+        ["c.yaml:2: numbers.users: needs `source`, a database's URL: asterisk.cdr names none"],
     ),
     (
         "numbers:\n  users: 5\n",
-        ["c.yaml:2: numbers.users: must be a CSV file's name or a list of users, not a number"],
+        ["c.yaml:2: numbers.users: must be a file's name, a list of users, or sql and source, not a number"],
     ),
     (
         "numbers:\n  users:\n    - {extension: 200}\n    - {extensio: 201}\n    - 7\n",

@@ -43,6 +43,7 @@ numbers:
   trunks:     [PJSIP/trunk*]
   extensions: '^\d{2,4}$'
   forward_is_answer: true
+  devices: PJSIP/7??
 store: sqlite:////var/lib/vipex-bridge/state.db
 retention: 30d
 http: {listen: 127.0.0.1:8080, tokens: [!env TOKEN], recordings_url: https://pbx.example.com}
@@ -123,6 +124,7 @@ def test_the_contracts_main_sections(contract: Settings) -> None:
     assert contract.recordings is not None
     assert contract.recordings.max_size_bytes == 100_000_000
     assert contract.numbers.trunks == ("PJSIP/trunk*",)
+    assert contract.numbers.devices == ("PJSIP/7??",)
     assert contract.retention_s == 30 * 86400
     assert contract.http == Http("127.0.0.1", 8080, (Secret("s2"),), "https://pbx.example.com")
 
@@ -186,6 +188,7 @@ def test_an_empty_file_is_a_configuration_of_defaults() -> None:
     assert empty.retention_s == 30 * 86400
     assert empty.numbers.extensions.pattern == r"^\d{2,4}$"
     assert empty.numbers.forward_is_answer
+    assert empty.numbers.devices == ()
     assert empty.privacy == Privacy(False, False, None)
     assert empty.clients == {}
     assert empty.files == (Path("/etc/vipex-bridge/config.yaml"),)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vipex_bridge.config import values
+from vipex_bridge.config import patterns, values
 from vipex_bridge.config.load import load_text
 from vipex_bridge.errors import ConfigurationError
 
@@ -47,7 +47,8 @@ def test_no_value_makes_a_parser_fail_in_another_way(value: object) -> None:
         values.listen,
         values.url,
         values.zone,
-        values.pattern,
+        patterns.pattern,
+        patterns.extension_pattern,
         values.header_name,
         values.header_value,
         values.line,

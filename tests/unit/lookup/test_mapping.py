@@ -7,6 +7,7 @@ import re
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from hypothesis import example, given
@@ -316,6 +317,30 @@ def test_no_json_answer_brings_anything_outside_the_pattern(document: Any, path:
         assert char.isalpha() or char.isdigit() or char in " _.:,+*#@/-" or ("x" + char).isidentifier()
 
 
+@given(text=st.text(st.characters(), max_size=300), pattern=st.sampled_from([None, r"[\s\S]*", r"\d{2,4}"]))
+@example(text=" 251 ", pattern=None)
+@example(text="\t251", pattern=r"[\s\S]*")
+@example(text="251\n", pattern=r"\d{2,4}")
+def test_a_value_is_taken_as_it_is_or_not_at_all(text: str, pattern: str | None) -> None:
+    for body, path, content_type in (
+        (json.dumps({"a": text}), "a", "application/json"),
+        (urlencode({"a": text}, errors="surrogatepass"), "a", "application/x-www-form-urlencoded"),
+    ):
+        try:
+            answer = mapped(body, path, content_type, pattern=pattern, default="D")
+        except BadAnswer:
+            assert content_type != "application/json"
+            continue
+        assert answer.variables[0] in (("VIPEX_X", text), ("VIPEX_X", "D"))
+
+
+@given(names=st.lists(st.from_regex(r"VIPEX_[A-Z]{1,8}", fullmatch=True), unique=True), document=json_values)
+def test_no_answer_chooses_the_name_of_a_variable(names: list[str], document: Any) -> None:
+    wanted = tuple(Mapped(name, "a.b || a || @") for name in names)
+    answer = map_answer(LookupOptions(set=wanted), "application/json", json.dumps(document).encode())
+    assert [name for name, _ in answer.variables] == names
+
+
 @given(body=st.binary() | st.text().map(str.encode), content_type=CONTENT_TYPES | st.text(), path=PATHS)
 def test_no_answer_at_all_raises_anything_but_bad_answer(body: bytes, content_type: str, path: str) -> None:
     try:
@@ -435,6 +460,15 @@ def test_no_way_of_writing_xml_brings_an_entity_in(body: str, encoding: str) -> 
         except BadAnswer:
             continue
         assert answer.variables == (("VIPEX_X", "200"),)
+
+
+@pytest.mark.parametrize(("element", "count"), [("<a/>", 9_999), ("<a b=''/>", 4_999)])
+def test_xml_of_ten_thousand_elements_and_attributes_is_read_and_no_larger_one(
+    element: str, count: int
+) -> None:
+    assert value(f"<r>{element * count}</r>", "count(//a)", "text/xml") == str(count)
+    with pytest.raises(BadAnswer, match="10000 elements and attributes"):
+        mapped(f"<r>{element * (count + 1)}</r>", "count(//a)", "text/xml")
 
 
 def test_an_inclusion_of_another_file_is_not_followed(tmp_path: Path) -> None:
