@@ -14,7 +14,10 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One row of the page. `ratio` is None where the goal is an absolute one; `is_met` None without a goal."""
+    """One row of the page.
+
+    `ratio` is None where the goal is an absolute one; `is_met` is None without a goal.
+    """
 
     measure: str
     """Which row of the page's table of goals: P1 to P10."""
@@ -35,7 +38,8 @@ class Figure:
         ratio = f", ratio {self.ratio:.2f}" if self.ratio is not None else ""
         against = f" against {self.against}" if self.against else ""
         met = {True: ": met", False: ": NOT MET", None: ""}[self.is_met]
-        return f"{self.measure} {self.what}: {self.ours}{against}{ratio} (goal {self.goal}{met}) {self.remark}".rstrip()
+        figure = f"{self.measure} {self.what}: {self.ours}{against}{ratio}"
+        return f"{figure} (goal {self.goal}{met}) {self.remark}".rstrip()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
