@@ -162,8 +162,8 @@ class FaultyServer:
                 return
             self.connections += 1
             thread = threading.Thread(target=self._serve_one, args=(sock, self.connections))
-            thread.start()
             self.threads.append(thread)
+            thread.start()
 
     def _serve_one(self, raw: socket.socket, number: int) -> None:
         raw.settimeout(5)
@@ -244,5 +244,6 @@ def running(
     try:
         yield server
     finally:
-        server.close()
+        server.closed.set()
         thread.join(6)
+        server.close()

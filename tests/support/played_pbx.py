@@ -171,9 +171,10 @@ class PlayedPbx:
                 await self.ami.play(event("DialEnd", outside | _dest(inside), DialStatus="CANCEL"))
             for half in (inside, outside):
                 self.ami.channels.remove(half)
+                # When it is said, which in a burst may be long before the other side has read it.
+                ended = call.ended_at = time.time()
                 await self.ami.play(event("Hangup", half, Cause="16"))
-            call.ended_at = time.time()
-        await asyncio.to_thread(self._write, call, outside, inside, started, call.ended_at)
+        await asyncio.to_thread(self._write, call, outside, inside, started, ended)
 
     async def _talk(self, call: PlayedCall, outside: Channel, inside: Channel) -> None:
         bridge = {"BridgeUniqueid": f"bridge-{call.number}", "BridgeType": "basic"}
@@ -181,9 +182,9 @@ class PlayedPbx:
             await self._changes(inside, "6", "Newstate")
             await self.ami.play(event("DialEnd", outside | _dest(inside), DialStatus="ANSWER"))
             await self._changes(outside, "6", "Newstate")
-            call.answered_at = time.time()
             for half in (inside, outside):
                 half["BridgeId"] = bridge["BridgeUniqueid"]
+                call.answered_at = time.time()
                 await self.ami.play(event("BridgeEnter", half | bridge, BridgeTechnology="simple_bridge"))
         await asyncio.sleep(self._chances.uniform(0.1, 0.6))
         with self._step():
