@@ -203,7 +203,7 @@ def test_another_file_in_its_place_is_read_from_its_first_line_but_not_its_histo
 
 
 def test_a_long_absence_is_caught_up_with(master: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(master_csv, "_PIECE_BYTES", 5000)
+    monkeypatch.setattr(master_csv, "PIECE_BYTES", 5000)
     cursor = started(master).poll().cursor
     write(master, *range(300))
     polling = poller(master, cursor)

@@ -246,6 +246,18 @@ def test_a_source_that_is_not_there_is_told(doctor: Doctor, tmp_path: Path, sect
     assert "planted-password" not in doctor.line(section)
 
 
+def test_a_cel_file_is_judged_by_its_newest_row(doctor: Doctor, tmp_path: Path) -> None:
+    doctor.sections["cel"] = f"{{source: 'csv://{tmp_path}/Master.csv'}}"
+    assert "does not exist (yet): load cel_custom" in doctor.line("cel")
+    fields = ["CHAN_START", "1795409377.5", *[""] * 12, "a.1", "a.1", *[""] * 3]
+    (tmp_path / "Master.csv").write_text(",".join(fields) + "\n")
+    assert "has no column 20 for eventextra" in doctor.line("cel")
+    (tmp_path / "Master.csv").write_text(",".join([*fields, ""]) + "\n")
+    assert doctor.line("cel").startswith("well")
+    (tmp_path / "Master.csv").write_text(",".join([*reversed(fields), ""]) + "\n")
+    assert doctor.line("cel").startswith("FAULT")
+
+
 def test_a_cel_table_without_what_must_be_there_is_told(doctor: Doctor, tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "cel.db")) as database:
         database.execute("CREATE TABLE cel (eventtype, eventtime, channame, uniqueid)")

@@ -1,4 +1,4 @@
-"""The CDR source that is `Master.csv`, as `cdr_csv` writes it: one line a call, in the order of writing.
+"""The CDR source that is `Master.csv`, as `cdr_csv` and `cdr_custom` write it: a line for each row, in order.
 
 How far it was read is an offset in a file that is known by its beginning, so that one that a log rotation
 moved or copied aside is read to its end, and the new one from its first line. Only whole lines are read.
@@ -6,59 +6,41 @@ moved or copied aside is read to its end, and the new one from its first line. O
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
-from urllib.parse import unquote
-from zlib import crc32
 from zoneinfo import ZoneInfo
 
 import structlog
 
 from vipex_bridge.calls.rows import CdrRow, uniqueid_epoch
+from vipex_bridge.cdr import csv_file
+from vipex_bridge.cdr.csv_file import PIECE_BYTES, is_in, moved_aside, newest_record, records
 from vipex_bridge.cdr.naming import NothingYet
 from vipex_bridge.cdr.records import BadRow, Batch, Cursor, Sift, end_of, lacking, row_of, start_of
 from vipex_bridge.config.settings import Cdr
-from vipex_bridge.errors import SourceError
 
 log = structlog.get_logger()
 
-_MOST_FILES = 30
-_PACKED = (".gz", ".xz", ".bz2", ".zst", ".zip")
-_HEAD_BYTES = 512
-"""At a file's beginning, which tell it from another one, under whatever name."""
-_PIECE_BYTES = 1 << 20
-_LINES_OF_A_ROW = 8
-"""A caller's name may have line breaks in it. A quote that more lines do not close was torn off."""
 _REREAD_S = 86_400.0
 """How far back another file in the place of the one read is told: what is older is history."""
 _SIFTED = 1000
 """Rows that `passed` asks about at once."""
 
 
-def is_csv(options: Cdr) -> bool:
-    """Whether the source is a CSV file, by its URL's scheme."""
-    return options.source.reveal().startswith("csv:")
-
-
 class CsvSource:
-    """A file as `cdr_csv` writes it: a `Source`."""
+    """A file as `cdr_csv` and `cdr_custom` write it: a `Source`."""
 
     def __init__(self, cdr: Cdr, timezone: ZoneInfo) -> None:
         """Opens nothing yet. Raises SourceError when a column is no number."""
-        self._path = Path(unquote(cdr.source.reveal().partition("://")[2]))
+        self._path = csv_file.path_of(cdr)
         self._timezone = timezone
         self._options = cdr
-        try:
-            self._columns = {ours: int(number) - 1 for ours, number in cdr.columns.items()}
-        except ValueError:
-            raise SourceError("asterisk.cdr.columns of a CSV file are numbers, counted from 1") from None
+        self._columns = csv_file.column_places(cdr, "cdr")
         self._source = f"CDR source {self._path}"
 
     @property
@@ -94,19 +76,19 @@ class CsvSource:
         try:
             with self._open(self._path) as file:
                 size = os.fstat(file.fileno()).st_size
-                file.seek(max(size - _PIECE_BYTES, 0))
+                file.seek(max(size - PIECE_BYTES, 0))
                 tail = file.read()
-                return self._cursor(_place(file, size - len(tail) + tail.rfind(b"\n") + 1), None)
+                return self._cursor(csv_file.place(file, size - len(tail) + tail.rfind(b"\n") + 1), None)
         except NothingYet:
             return self._cursor(None, None)
 
     def after(self, cursor: Cursor, limit: int) -> Batch:
         """The next whole lines: first the rest of a file that was moved aside, then of those after it."""
         place, ended = cursor.get("place"), cursor.get("ended")
-        if place is None or _is_in(self._path, place):
+        if place is None or is_in(self._path, place):
             return self._read(self._path, place, ended, limit)
-        moved = _moved_aside(self._path)
-        behind = [file for file in moved if _is_in(file, place)]
+        moved = moved_aside(self._path)
+        behind = [file for file in moved if is_in(file, place)]
         if not behind:
             batch = self._read(self._path, None, ended, limit)
             floor = ended - _REREAD_S if ended is not None else None
@@ -139,20 +121,8 @@ class CsvSource:
 
     # -- reading ----------------------------------------------------------------------------
 
-    @contextmanager
-    def _open(self, path: Path) -> Iterator[BinaryIO]:
-        try:
-            with path.open("rb") as file:
-                yield file
-        except FileNotFoundError:
-            raise NothingYet(
-                f"{self._source} does not exist (yet): load cdr_csv in Asterisk, "
-                "or correct asterisk.cdr.source"
-            ) from None
-        except OSError as error:
-            raise SourceError(
-                f"{self._source} cannot be read ({error.strerror}): let the bridge's user read it"
-            ) from None
+    def _open(self, path: Path) -> AbstractContextManager[BinaryIO]:
+        return csv_file.opened(path, self._source, "cdr_csv")
 
     def _read(self, path: Path, place: Mapping[str, Any] | None, ended: float | None, limit: int) -> Batch:
         """The file's next lines, from its beginning without a place."""
@@ -161,8 +131,8 @@ class CsvSource:
         bad: list[BadRow] = []
         with self._open(path) as file:
             file.seek(offset)
-            data = file.read(_PIECE_BYTES)
-            for length, fields in islice(_records(data), limit):
+            data = file.read(PIECE_BYTES)
+            for length, fields in islice(records(data), limit):
                 offset += length
                 row = self._row(fields) if fields else None
                 if isinstance(row, BadRow):
@@ -170,12 +140,12 @@ class CsvSource:
                 elif row is not None:
                     rows.append(row)
                     ended = max(ended or 0.0, end_of(row))
-            has_more = len(rows) + len(bad) >= limit or (len(data) == _PIECE_BYTES and offset > 0)
-            return Batch(self._cursor(_place(file, offset), ended), rows, bad, has_more)
+            has_more = len(rows) + len(bad) >= limit or (len(data) == PIECE_BYTES and offset > 0)
+            return Batch(self._cursor(csv_file.place(file, offset), ended), rows, bad, has_more)
 
     def _all(self) -> Iterator[CdrRow | BadRow]:
         """Every row, of the files that were moved aside too."""
-        for path in [*_moved_aside(self._path), self._path]:
+        for path in [*moved_aside(self._path), self._path]:
             place: Mapping[str, Any] | None = None
             while True:
                 batch = self._read(path, place, None, _SIFTED)
@@ -187,10 +157,7 @@ class CsvSource:
 
     def _newest_line(self) -> list[str] | None:
         with self._open(self._path) as file:
-            size = os.fstat(file.fileno()).st_size
-            file.seek(max(size - _PIECE_BYTES, 0))
-            found = [fields for _, fields in _records(file.read()) if fields]
-        return found[-1] if found else None
+            return newest_record(file)
 
     # -- lines ------------------------------------------------------------------------------
 
@@ -202,58 +169,3 @@ class CsvSource:
 
     def _cursor(self, place: Mapping[str, Any] | None, ended: float | None) -> Cursor:
         return {"source": self.name, "place": place, "ended": ended}
-
-
-def _records(data: bytes) -> Iterator[tuple[int, list[str]]]:
-    """Each whole row's length in bytes and its fields, none of an empty line."""
-    lines = [line + b"\n" for line in data.split(b"\n")[:-1]]
-    at = 0
-    while at < len(lines):
-        row, count = lines[at], 1
-        while row.count(b'"') % 2 and count < _LINES_OF_A_ROW and at + count < len(lines):
-            row += lines[at + count]
-            count += 1
-        if row.count(b'"') % 2:
-            if count < _LINES_OF_A_ROW:
-                return
-            row, count = lines[at], 1
-        text = row.decode("utf-8", "replace").replace("\0", "").rstrip("\r\n")
-        yield len(row), next(csv.reader(io.StringIO(text, newline="")), [])
-        at += count
-
-
-def _place(file: BinaryIO, offset: int) -> dict[str, int]:
-    """How far a file was read, and what tells it from others: its inode, and how it begins."""
-    begins = os.pread(file.fileno(), min(_HEAD_BYTES, offset), 0)
-    inode = os.fstat(file.fileno()).st_ino
-    return {"inode": inode, "offset": offset, "head_bytes": len(begins), "head": crc32(begins)}
-
-
-def _is_in(path: Path, place: Mapping[str, Any]) -> bool:
-    """Whether that file is the one that was read so far: as it begins, or by its inode while it was empty."""
-    try:
-        with path.open("rb") as file:
-            found = os.fstat(file.fileno())
-            if not place["head_bytes"]:
-                return bool(found.st_ino == place["inode"])
-            begins = file.read(place["head_bytes"])
-            return bool(found.st_size >= place["offset"] and crc32(begins) == place["head"])
-    except OSError:
-        return False
-
-
-def _moved_aside(path: Path) -> list[Path]:
-    """The files that a log rotation moved aside (Master.csv.1, Master-20261123.csv), the newest last."""
-    try:
-        beside = [
-            file
-            for file in path.parent.iterdir()
-            if file.name != path.name
-            and file.name.startswith(path.stem)
-            and path.suffix in file.suffixes
-            and file.suffix not in _PACKED
-            and file.is_file()
-        ]
-        return sorted(beside, key=lambda file: (file.stat().st_mtime, file.name))[-_MOST_FILES:]
-    except OSError:
-        return []

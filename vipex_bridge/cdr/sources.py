@@ -8,9 +8,11 @@ from zoneinfo import ZoneInfo
 
 from vipex_bridge.calls.rows import CdrRow
 from vipex_bridge.cdr.cel import SqliteCel
+from vipex_bridge.cdr.cel_csv import CsvCel
 from vipex_bridge.cdr.cel_rows import CelSource
 from vipex_bridge.cdr.cel_server import ServerCel
-from vipex_bridge.cdr.master_csv import CsvSource, is_csv
+from vipex_bridge.cdr.csv_file import is_csv
+from vipex_bridge.cdr.master_csv import CsvSource
 from vipex_bridge.cdr.records import BadRow, Batch, Cursor, Sift
 from vipex_bridge.cdr.server import is_server
 from vipex_bridge.cdr.server_source import ServerSource
@@ -49,7 +51,11 @@ def open_cel(cel: Cdr, timezone: ZoneInfo) -> CelSource:
 
     Raises SourceError for a kind of source that is not supported, or whose driver is not installed.
     """
-    return ServerCel(cel, timezone) if is_server(cel) else SqliteCel(cel, timezone)
+    if is_server(cel):
+        return ServerCel(cel, timezone)
+    if is_csv(cel):
+        return CsvCel(cel, timezone)
+    return SqliteCel(cel, timezone)
 
 
 def open_source(cdr: Cdr, timezone: ZoneInfo) -> Source:

@@ -98,8 +98,12 @@ def _cdr(cdr: schema.Cdr | None) -> settings.Cdr | None:
 def _cel(cel: schema.Cel | None) -> settings.Cdr | None:
     if cel is None:
         return None
-    is_on_server = cel.source.reveal().partition(":")[0].partition("+")[0] in schema.SERVER_SCHEMES
-    preset = presets.CEL_PRESET_OF_SERVERS if is_on_server else presets.CEL_PRESET
+    scheme = cel.source.reveal().partition(":")[0].partition("+")[0]
+    preset = presets.CEL_PRESET
+    if scheme in schema.SERVER_SCHEMES:
+        preset = presets.CEL_PRESET_OF_SERVERS
+    elif scheme == "csv":
+        preset = presets.CEL_PRESET_OF_CSV
     columns = _columns(preset.columns, cel.columns)
     return settings.Cdr(cel.source, "cel", cel.table, columns, cel.time_format, cel.poll)
 

@@ -31,7 +31,9 @@ _MASTER_CSV = (
     "accountcode", "src", "dst", "dcontext", "clid", "channel", "dstchannel", "lastapp", "lastdata",
     "start", "answer", "end", "duration", "billsec", "disposition", "amaflags", "uniqueid",
     "userfield", "peeraccount", "linkedid", "sequence",
+    "ivr_digits", "custom_field", "pincode", "cost_location", "cc_call", "recordingfile",
 )  # fmt: skip
+"""Up to `sequence` as `cdr_csv` writes them; the rest as well by the shipped `cdr_custom.conf`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,16 @@ CEL_PRESET_OF_SERVERS = Preset(
     "cel", MappingProxyType({**_same_names(CEL_COLUMNS), **_OF_SERVERS, "eventextra": "extra"})
 )
 """As `cel_odbc` and `cel_pgsql` name them, and FreePBX's table."""
+
+_CEL_CSV = (
+    "eventtype", "eventtime", "cidname", "cidnum", "cidani", "cidrdnis", "ciddnid", "context", "exten",
+    "channame", "appname", "appdata", "amaflags", "accountcode", "uniqueid", "linkedid", "userfield",
+    "peer", "userdeftype", "eventextra",
+)  # fmt: skip
+CEL_PRESET_OF_CSV = Preset(
+    "cel", MappingProxyType({n: str(i) for i, n in enumerate(_CEL_CSV, 1) if n in CEL_COLUMNS})
+)
+"""As the shipped `cel_custom.conf` has `cel_custom` write them."""
 
 PRESET_OF_SCHEME: Mapping[str, str] = MappingProxyType(
     {

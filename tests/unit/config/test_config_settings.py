@@ -322,6 +322,17 @@ def test_a_csv_source_has_column_numbers() -> None:
     assert (cdr.columns["accountcode"], cdr.columns["uniqueid"], cdr.columns["linkedid"]) == ("1", "17", "18")
 
 
+def test_a_cel_file_has_the_columns_of_the_shipped_mapping() -> None:
+    cel = settings("asterisk: {cel: {source: 'csv:///m.csv', columns: {peer: null}}}").cel
+    assert cel is not None
+    shipped = (Path(__file__).parents[3] / "etc/asterisk/cel_custom.conf").read_text("utf-8")
+    fields = shipped.partition("=> ")[2].split(",")
+    held = {"channame": "CHANNEL(channame)", "cidnum": "CALLERID(num)", "eventextra": "eventextra"}
+    for ours, theirs in held.items():
+        assert fields[int(cel.columns[ours]) - 1].strip() == f"${{CSV_QUOTE(${{{theirs}}})}}"
+    assert "peer" not in cel.columns
+
+
 def test_the_presets_know_every_column_of_a_row() -> None:
     assert set(presets.CDR_COLUMNS) == {field.name for field in fields(CdrRow)}
 
