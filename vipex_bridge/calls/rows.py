@@ -36,7 +36,7 @@ def uniqueid_epoch(uniqueid: str) -> float | None:
 class CdrRow:
     """One CDR row. Times are seconds since the epoch (UTC), None when unset; texts are '' when empty.
 
-    The last six fields are None when the source has no such column. `uniqueid` is party A's channel.
+    The last seven fields are None when the source has no such column. `uniqueid` is party A's channel.
     """
 
     uniqueid: str
@@ -65,11 +65,22 @@ class CdrRow:
     cost_location: str | None = None
     cc_call: str | None = None
     recordingfile: str | None = None
+    did: str | None = None
+    """The number that a caller from outside dialled, where the dialplan sent him on to another."""
+
+    occurrence: int = 0
+    """Of rows without a sequence that are each other's like: how many stood before it in the source."""
 
     @property
-    def key(self) -> tuple[str, int | None, str, float | None]:
+    def likeness(self) -> tuple[float | str | None, ...]:
+        """What, beside the rest of its key, makes two rows without a sequence alike; no number is in it."""
+        return (self.answer, self.end, self.duration, self.billsec, self.disposition, self.lastapp)
+
+    @property
+    def key(self) -> tuple[float | str | None, ...]:
         """What tells this row from any other: `sequence` restarts with Asterisk, so not alone."""
-        return (self.uniqueid, self.sequence, self.dstchannel, self.start)
+        plain = (self.uniqueid, self.sequence, self.dstchannel, self.start)
+        return plain if self.sequence is not None else (*plain, *self.likeness, self.occurrence)
 
 
 @dataclass(frozen=True, slots=True)

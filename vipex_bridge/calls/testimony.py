@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from vipex_bridge.calls.events import ChannelSnapshot
-from vipex_bridge.calls.numbering import Numbering, Role, peer
+from vipex_bridge.calls.numbering import Numbering, Role, local_twin, peer
 from vipex_bridge.calls.record import CallRecord, Channel, Dial, Noted, QueueVisit, Talk
 from vipex_bridge.calls.rows import CdrRow
 from vipex_bridge.calls.runs import Runs
@@ -100,6 +100,7 @@ def add_rows(record: CallRecord, rows: Sequence[CdrRow], numbering: Numbering) -
         if record.partial and row.dstchannel and (dest is None or dest.uniqueid not in whole):
             _add_attempt(record, row, numbering)
     if record.partial:
+        _name_queues(record)
         _leave_to_rows(record, ordered)
     _add_notes(record, ordered)
 
@@ -219,7 +220,7 @@ def _name_device(dest: Channel, row: CdrRow, numbering: Numbering) -> None:
 
 
 def _dialled(row: CdrRow) -> str:
-    return row.dst if row.dst not in ("s", "h") else ""
+    return row.did or (row.dst if row.dst not in ("s", "h") else "")
 
 
 def _last_heard(record: CallRecord, channel: Channel) -> float:
@@ -296,6 +297,21 @@ def _prolong(record: CallRecord, dest: Channel, row: CdrRow) -> None:
     for talk in record.talks:
         if talk.channel == dest.uniqueid and talk.end is not None:
             talk.end = max(talk.end, _end(row))
+
+
+def _name_queues(record: CallRecord) -> None:
+    """A queue's member may be dialled behind a Local channel, which is what the queue's own row names."""
+    by_dest = {dial.dest: dial for dial in record.dials}
+    for dial in record.dials:
+        behind: Dial | None = dial
+        for _ in record.dials:
+            if behind is None or behind.queue is not None:
+                break
+            caller = record.channels.get(behind.caller or "")
+            twin = record.by_name(local_twin(caller.name) or "") if caller is not None else None
+            behind = by_dest.get(twin.uniqueid) if twin is not None else None
+        if behind is not None:
+            dial.queue = behind.queue
 
 
 def _is_inside(record: CallRecord, dial: Dial) -> bool:

@@ -84,6 +84,7 @@ def to_row(values: Mapping[str, object], timezone: ZoneInfo, time_format: str = 
         cost_location=_optional(values, "cost_location"),
         cc_call=_optional(values, "cc_call"),
         recordingfile=_optional(values, "recordingfile"),
+        did=_optional(values, "did"),
     )
 
 

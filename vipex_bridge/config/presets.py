@@ -14,7 +14,7 @@ CDR_COLUMNS = (
     "start", "answer", "end", "clid", "src", "dst", "dcontext", "channel", "dstchannel", "lastapp",
     "lastdata", "duration", "billsec", "disposition", "accountcode", "peeraccount", "uniqueid",
     "linkedid", "sequence", "userfield", "ivr_digits", "custom_field", "pincode", "cost_location",
-    "cc_call", "recordingfile",
+    "cc_call", "recordingfile", "did",
 )  # fmt: skip
 """Every column that the bridge reads of a CDR; a source may lack the later ones."""
 
@@ -46,6 +46,10 @@ class Preset:
     time_format: str = TEXT_TIME
 
 
+_SHIPPED_CDR = tuple(name for name in CDR_COLUMNS if name != "did")
+"""`did` is FreePBX's, whose dialplan sends a caller on to the number of an extension."""
+
+
 def _same_names(names: tuple[str, ...]) -> Mapping[str, str]:
     return MappingProxyType({name: name for name in names})
 
@@ -55,10 +59,10 @@ _CSV = {name: str(number) for number, name in enumerate(_MASTER_CSV, 1) if name 
 
 CDR_PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
-        "sqlite3_custom": Preset("cdr", _same_names(CDR_COLUMNS)),
+        "sqlite3_custom": Preset("cdr", _same_names(_SHIPPED_CDR)),
         "freepbx": Preset("cdr", MappingProxyType(_FREEPBX)),
-        "adaptive_odbc": Preset("cdr", _same_names(CDR_COLUMNS)),
-        "pgsql": Preset("cdr", _same_names(CDR_COLUMNS)),
+        "adaptive_odbc": Preset("cdr", _same_names(_SHIPPED_CDR)),
+        "pgsql": Preset("cdr", _same_names(_SHIPPED_CDR)),
         "csv": Preset("", MappingProxyType(_CSV)),
     }
 )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from vipex_bridge.config.presets import CDR_COLUMNS, CEL_COLUMNS
+from vipex_bridge.config.presets import CDR_PRESETS, CEL_COLUMNS
 from vipex_bridge.setup.conf import Conf, is_true
 from vipex_bridge.setup.found import AMI_USER
 from vipex_bridge.setup.plan import WRITTEN, Draft, Own, Table
@@ -114,7 +114,7 @@ def cdr(draft: Draft) -> Table | None:
                 what += f" (also by {', '.join(draft.found.back_ends)})"
             draft.own.append(Own(draft.path("vipex_cdr.conf"), WRITTEN + lines, what))
             draft.include("cdr.conf", "vipex_cdr.conf")
-    found = table(draft, "cdr", frozenset(CDR_COLUMNS))
+    found = table(draft, "cdr", frozenset(CDR_PRESETS["sqlite3_custom"].columns))
     draft.commands.insert(0, "module reload cdr")
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -33,6 +34,13 @@ TOLD: dict[str, tuple[list[str], tuple[int, str | None, str | None, int, int]]] 
     "device_dials": ([], (0, "231", "231", 2, 2)),
 }
 """The notices; then direction, exten, last_exten, ringtime and billsec of the call, which has no sub_cdrs."""
+
+
+def test_rows_alone_know_the_queue_behind_local_channels_and_the_number_that_was_dialled() -> None:
+    rows = [replace(row, did="3642998013") for row in rows_of("freepbx/queue_to_device")]
+    document = build(from_rows(rows, NUMBERING), NUMBERING, free)
+    assert document is not None
+    assert (document.main.queue, document.in_queue, document.main.dst) == ("402", True, "3642998013")
 
 
 def free(number: str, billsec: int, at: float) -> Decimal | None:
