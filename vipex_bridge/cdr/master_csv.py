@@ -21,13 +21,15 @@ from vipex_bridge.calls.rows import CdrRow, uniqueid_epoch
 from vipex_bridge.cdr import csv_file
 from vipex_bridge.cdr.csv_file import PIECE_BYTES, is_in, moved_aside, newest_record, records
 from vipex_bridge.cdr.naming import NothingYet
-from vipex_bridge.cdr.records import BadRow, Batch, Cursor, Sift, end_of, lacking, row_of, start_of
+from vipex_bridge.cdr.records import BadRow, Batch, Cursor, Likes, Sift, end_of, lacking, row_of, start_of
 from vipex_bridge.config.settings import Cdr
 
 log = structlog.get_logger()
 
 _REREAD_S = 86_400.0
 """How far back another file in the place of the one read is told: what is older is history."""
+_BEFORE_BYTES = 1 << 16
+"""Looked through for likes of a row without a sequence: they were written at the end of one call."""
 _SIFTED = 1000
 """Rows that `passed` asks about at once."""
 
@@ -140,8 +142,19 @@ class CsvSource:
                 elif row is not None:
                     rows.append(row)
                     ended = max(ended or 0.0, end_of(row))
+            if any(row.sequence is None for row in rows):
+                rows = self._numbered(file, int(place["offset"]) if place is not None else 0, rows)
             has_more = len(rows) + len(bad) >= limit or (len(data) == PIECE_BYTES and offset > 0)
             return Batch(self._cursor(csv_file.place(file, offset), ended), rows, bad, has_more)
+
+    def _numbered(self, file: BinaryIO, offset: int, rows: list[CdrRow]) -> list[CdrRow]:
+        """The rows that stand at `offset` on, numbered behind their likes shortly before it."""
+        first = max(offset - _BEFORE_BYTES, 0)
+        before = os.pread(file.fileno(), offset - first, first)
+        likes = Likes()
+        for _, fields in records(before[before.find(b"\n") + 1 :] if first else before):
+            likes.numbered(self._row(fields))
+        return [row for row in map(likes.numbered, rows) if isinstance(row, CdrRow)]
 
     def _all(self) -> Iterator[CdrRow | BadRow]:
         """Every row, of the files that were moved aside too."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from vipex_bridge.calls.rows import CdrRow
@@ -20,7 +20,7 @@ _DAY_IN_NAME = re.compile(r"-(20\d\d)([01]\d)([0-3]\d)-\d{6}-", re.ASCII)
 """As in `in-3619996251-36709676052-20261123-093030-1795422630.7.wav`."""
 _WITHOUT = {
     "linkedid": "calls are put together by uniqueid and channel names alone",
-    "sequence": "rows of one channel are told apart by their times",
+    "sequence": "rows of one channel are told apart by their times, lengths and outcomes",
     "dstchannel": "who was called is not known without AMI",
     "start": "start times are end - duration, a second off",
     "answer": "answer times are end - billsec, a second off",
@@ -32,6 +32,10 @@ _WITHOUT = {
     "cc_call": "the CDR gives no call-centre mark",
     "recordingfile": "recordings are known by AMI alone",
 }
+
+_REMEMBERED = 10_000
+
+_Record = TypeVar("_Record")
 
 Cursor = dict[str, Any]
 """How far a source has been read, as JSON-able values; `source` in it names the source it belongs to."""
@@ -97,6 +101,35 @@ def in_folder_of_day(name: str, start: float, timezone: ZoneInfo) -> str:
     day = _DAY_IN_NAME.search(name)
     folder = "/".join(day.groups()) if day else datetime.fromtimestamp(start, timezone).strftime("%Y/%m/%d")
     return f"{folder}/{name}"
+
+
+class Likes:
+    """Numbers rows without a sequence that are each other's like, in the order in which they are given."""
+
+    def __init__(self) -> None:
+        self._counts: dict[object, int] = {}
+
+    def numbered(self, row: CdrRow | BadRow) -> CdrRow | BadRow:
+        """The row with its number; likes stand close together, so only the latest rows are remembered."""
+        if isinstance(row, BadRow) or row.sequence is not None:
+            return row
+        before = self._counts.pop(row.key, 0)
+        self._counts[row.key] = before + 1
+        if len(self._counts) > _REMEMBERED:
+            del self._counts[next(iter(self._counts))]
+        return replace(row, occurrence=before) if before else row
+
+
+def rows_at(
+    places: Sequence[int], records: Sequence[_Record], row_of: Callable[[_Record], CdrRow | BadRow]
+) -> list[CdrRow | BadRow]:
+    """The rows of the records at those places, which are new: numbered behind their likes at the others."""
+    found = [row_of(records[place]) for place in places]
+    likes = Likes()
+    if any(isinstance(row, CdrRow) and row.sequence is None for row in found):
+        for place in sorted(set(range(len(records))).difference(places)):
+            likes.numbered(row_of(records[place]))
+    return [likes.numbered(row) for row in found]
 
 
 def start_of(row: CdrRow) -> float:

@@ -20,7 +20,19 @@ from vipex_bridge.calls.rows import CdrRow
 from vipex_bridge.cdr import moments
 from vipex_bridge.cdr.moments import Moment
 from vipex_bridge.cdr.naming import NothingYet, named_column
-from vipex_bridge.cdr.records import REQUIRED, BadRow, Batch, Cursor, Sift, end_of, lacking, row_of, start_of
+from vipex_bridge.cdr.records import (
+    REQUIRED,
+    BadRow,
+    Batch,
+    Cursor,
+    Likes,
+    Sift,
+    end_of,
+    lacking,
+    row_of,
+    rows_at,
+    start_of,
+)  # fmt: skip
 from vipex_bridge.cdr.seen import Seen
 from vipex_bridge.cdr.server import ServerTable
 from vipex_bridge.config.settings import Cdr
@@ -36,7 +48,10 @@ WIDE_EVERY_S = 15.0
 CLOCK_CHANGE_S = 7_200.0
 """By how much the day's clock may have been set meanwhile."""
 
-_MARKS = ("uniqueid", "sequence", "channel", "dstchannel", "duration", "disposition")
+_MARKS = (
+    "uniqueid", "sequence", "channel", "dstchannel", "duration", "billsec", "disposition", "lastapp",
+    "lastdata",
+)  # fmt: skip
 _STARTS = 2000
 """Start times of one question."""
 _AT_ONCE = 400
@@ -183,8 +198,8 @@ class ServerSource:
             changed = self._seen.changed(counts)
             taken = _some(changed, counts, limit)
             for start, records in self._records(connection, have, taken):
-                for place in self._seen.new(start, map(_mark, records)):
-                    row = self._row(records[place])
+                fresh = self._seen.new(start, map(_mark, records))
+                for row in rows_at(fresh, records, self._row):
                     (bad if isinstance(row, BadRow) else rows).append(row)  # type: ignore[arg-type]
             scan.at = taken[-1] if len(taken) < len(changed) else next(reversed(counts), scan.at)
             scan.is_over = is_last and len(taken) == len(changed)
@@ -262,7 +277,7 @@ class ServerSource:
         if until is not None:
             high = moments.earlier(moments.at(until, newest, self._timezone), -CLOCK_CHANGE_S)
         for _, records in self._stretch(low, high):
-            yield from map(self._row, records)
+            yield from map(Likes().numbered, map(self._row, records))
 
     def _row(self, record: Mapping[str, object]) -> CdrRow | BadRow:
         return row_of(record, self._options, self._timezone)

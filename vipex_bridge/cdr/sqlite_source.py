@@ -17,7 +17,19 @@ from sqlalchemy import Connection
 
 from vipex_bridge.calls.rows import CdrRow
 from vipex_bridge.cdr.naming import NothingYet
-from vipex_bridge.cdr.records import REQUIRED, BadRow, Batch, Cursor, Sift, end_of, lacking, row_of, start_of
+from vipex_bridge.cdr.records import (
+    REQUIRED,
+    BadRow,
+    Batch,
+    Cursor,
+    Likes,
+    Sift,
+    end_of,
+    lacking,
+    row_of,
+    rows_at,
+    start_of,
+)  # fmt: skip
 from vipex_bridge.cdr.rotation import moved_away
 from vipex_bridge.cdr.sqlite import SqliteTable, path_of, rowid
 from vipex_bridge.cdr.watermark import OVERLAP, Watermark, from_json
@@ -108,11 +120,11 @@ class SqliteSource:
                 records = self._read(connection, have, low=0, limit=limit + OVERLAP)
         rows: list[CdrRow] = []
         bad: list[BadRow] = []
-        for record in records:
-            row = self._row(record) if watermark.is_new(record.id) else None
+        fresh = [place for place, record in enumerate(records) if watermark.is_new(record.id)]
+        for row in rows_at(fresh, records, self._row):
             if isinstance(row, BadRow):
                 bad.append(row)
-            elif row is not None and (watermark.floor is None or end_of(row) >= watermark.floor):
+            elif watermark.floor is None or end_of(row) >= watermark.floor:
                 rows.append(row)
         ahead = self._behind(watermark.advanced(record.id for record in records), records)
         return Batch(self._cursor(ahead), rows, bad, len(records) == limit + OVERLAP, restarted)
@@ -120,11 +132,12 @@ class SqliteSource:
     def since(self, start: float, until: float | None) -> Iterator[CdrRow]:
         """The rows of that time in order of their ids; the impossible ones are logged."""
         low = 0
+        likes = Likes()
         while True:
             with self._table.open() as connection:
                 records = self._read(connection, self._columns(connection), low=low, limit=_REPLAY_ROWS)
             for record in records:
-                row = self._row(record)
+                row = likes.numbered(self._row(record))
                 if isinstance(row, BadRow):
                     log.warning("cdr.bad_row", uniqueid=row.uniqueid, error=row.why)
                 elif end_of(row) >= start and (until is None or start_of(row) < until):
@@ -137,6 +150,7 @@ class SqliteSource:
         """The rows before the cursor in order of their ids; the impossible ones are passed over."""
         last = from_json(cursor).last_id
         low = self._last_before(start - _OUT_OF_ORDER_S, last)
+        likes = Likes()
         while low < last:
             with self._table.open() as connection:
                 records = self._read(connection, self._columns(connection), low=low, limit=_REPLAY_ROWS)
@@ -146,7 +160,7 @@ class SqliteSource:
             taken = sift({str(record.values.get("uniqueid") or "") for record in records})
             for record in records:
                 if record.id <= last and record.values.get("uniqueid") in taken:
-                    row = self._row(record)
+                    row = likes.numbered(self._row(record))
                     if isinstance(row, CdrRow) and end_of(row) >= start:
                         yield row
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from zlib import crc32
 
 from sqlalchemy import Connection, Select, delete, exists, func, insert, or_, select, update
 
@@ -18,6 +19,8 @@ OPEN = ("live", "ended")
 """States of a call that is still to be told."""
 CLOSED = ("told", "ignored")
 """Final states."""
+
+_MOST_LIKES = 4096
 
 _c = schema.calls.c
 
@@ -217,21 +220,30 @@ def add_rows(
 
 
 def _row_at(key: Mapping[str, object]) -> Select[tuple[int]]:
-    return select(schema.cdr_rows.c.id).where(*(schema.cdr_rows.c[name] == at for name, at in key.items()))
+    """The row of that key; earlier versions kept every row without a sequence as -1."""
+    rows = schema.cdr_rows.c
+    sequences = [key["sequence"]] if int(str(key["sequence"])) >= 0 else [key["sequence"], -1]
+    others = (rows[name] == at for name, at in key.items() if name != "sequence")
+    return select(rows.id).where(rows.sequence.in_(sequences), *others)
 
 
 def _key_columns(node: str, row: CdrRow) -> dict[str, object]:
     """`CdrRow.key` as columns, which outlive the row's data: a number dialled by a Local channel is masked.
 
-    -1 stands for None: to SQL no NULL equals another.
+    A start of -1 stands for None: to SQL no NULL equals another.
     """
     return {
         "node": node,
         "uniqueid": row.uniqueid,
-        "sequence": -1 if row.sequence is None else row.sequence,
+        "sequence": _of_likes(row) if row.sequence is None else row.sequence,
         "dstchannel": without_numbers(row.dstchannel),
         "start": -1.0 if row.start is None else row.start,
     }
+
+
+def _of_likes(row: CdrRow) -> int:
+    """In place of a sequence, below -1: what the row is like, and which of its likes it is."""
+    return -2 - (crc32(repr(row.likeness).encode()) * _MOST_LIKES + min(row.occurrence, _MOST_LIKES - 1))
 
 
 def rows_of(connection: Connection, call_id: int) -> list[CdrRow]:
