@@ -19,7 +19,7 @@ _BEFORE_BYTES = 1 << 14
 _AFTER_BYTES = 1 << 16
 """Read behind a block, for its last record; Asterisk writes none as long."""
 MOST_BLOCKS = 200
-"""Kept: of 50 MB of file, in some 20 MB of memory."""
+"""Kept: of 50 MB of file, in some 30 MB of memory."""
 
 
 @dataclass(frozen=True, slots=True)
