@@ -375,12 +375,17 @@ def begin(connection: Connection, delivery_id: int, request: Request, now: float
 
 def depths(connection: Connection, node: str, now: float) -> Mapping[str, tuple[int, float]]:
     """For each client that has any: how many deliveries wait or are being sent, and the oldest's age in s."""
-    query = (
-        select(_d.client, func.count(), func.min(_d.created_at))
-        .where(_d.node == node, _d.status.in_(WAITING))
-        .group_by(_d.client)
-    )
-    return {client: (count, max(0.0, now - oldest)) for client, count, oldest in connection.execute(query)}
+    found = connection.execute(_DEPTHS, {"of_node": node})
+    return {client: (count, max(0.0, now - oldest)) for client, count, oldest in found}
+
+
+# The node as an expression: else SQLite goes through all of its deliveries, those of long ago included,
+# and not through what waits (`deliveries_by_status`).
+_DEPTHS = (
+    select(_d.client, func.count(), func.min(_d.created_at))
+    .where(_d.node.concat("") == bindparam("of_node"), _d.status.in_(WAITING))
+    .group_by(_d.client)
+)
 
 
 def _delivery(row: Row[*tuple[object, ...]], **changed: object) -> Delivery:
