@@ -10,7 +10,8 @@ from vipex_bridge.store import schema
 from vipex_bridge.store.outbox import WAITING
 
 SILENT_AFTER_S = 12.0
-"""A bridge that gave no sign of life for so long is taken for dead; it gives one every 5 s."""
+"""A bridge that gave no sign of life for so long is taken for dead."""
+SIGNED_EVERY_S = 5.0
 
 _n = schema.nodes.c
 _d = schema.deliveries.c
