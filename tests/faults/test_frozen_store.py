@@ -147,7 +147,8 @@ def test_a_server_that_says_nothing_holds_up_no_caller_and_nothing_is_lost(
                 database.thaw()
                 silent[0].wire.mend()
             for each, mark in zip(sites, marks, strict=True):
-                each.bridge.wait_for("delivery.sent", 60.0, after=max(mark, each.bridge.mark() - 1))
+                # What has gathered is committed in one go, which holds up the rest.
+                each.bridge.wait_for("delivery.sent", 120.0, after=max(mark, each.bridge.mark() - 1))
         missing = _all_told(server, sites, notices=True)
         for each in sites:
             assert each.health()[0] == 200
