@@ -217,7 +217,7 @@ class PostgresqlServer:
                     nodes.sign(connection, self._node, self._bridge)
         now = time.monotonic()
         # What held this one up may have held up the others: their silence counts anew from now on.
-        is_unbroken = now - self._signed_at < nodes.SILENT_AFTER_S - nodes.SIGNED_EVERY_S
+        is_unbroken = now - self._signed_at < nodes.UNBROKEN_WITHIN_S
         self._alive_since = before if before is not None and is_unbroken else now
         self._signed_at = now
 
