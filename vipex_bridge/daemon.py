@@ -43,6 +43,7 @@ from vipex_bridge.server.app import application
 from vipex_bridge.server.context import Context
 from vipex_bridge.server.health import Part
 from vipex_bridge.server.serving import Serving
+from vipex_bridge.store.nodes import SIGNED_EVERY_S
 from vipex_bridge.store.store import Store
 
 log = structlog.get_logger()
@@ -56,7 +57,7 @@ STOPS_WITHIN_S = 4.0
 CANCEL_TRIES, CANCEL_AGAIN_S = 3, 0.3
 """How often and how soon a task that goes on is told again to end."""
 RETIRE_EVERY_S = 600.0
-PROGRESS_EVERY_S = 5.0
+PROGRESS_EVERY_S = SIGNED_EVERY_S
 """How old what is known of a lost store, or of a bridge that died, can be."""
 
 

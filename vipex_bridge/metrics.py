@@ -10,14 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from prometheus_client import (
-    CONTENT_TYPE_LATEST,
-    CollectorRegistry,
-    Counter,
-    Histogram,
-    disable_created_metrics,
-    generate_latest,
-)
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
@@ -26,10 +19,8 @@ from vipex_bridge import __version__
 from vipex_bridge.calls.document import Direction
 from vipex_bridge.config.settings import Client
 from vipex_bridge.lookup.result import LookupResult
+from vipex_bridge.series import Counts, Times, gauges
 from vipex_bridge.store.outbox import Delivery, NewAttempt
-
-# When each series began is of no use to anybody, and a third of what is told.
-disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no types
 
 OUTCOMES = ("delivered", "retry", "failed", "expired")
 STATUSES = ("OK", "NOMATCH", "TIMEOUT", "HTTPERROR", "UNREACHABLE", "BADRESPONSE", "OPEN")
@@ -91,43 +82,34 @@ class Metrics:
     """Counts, from any thread, and writes what was counted."""
 
     def __init__(self) -> None:
-        self._registry = CollectorRegistry()
-        ProcessCollector(registry=self._registry)
-        self._deliveries = Counter(
+        self._process = CollectorRegistry()
+        ProcessCollector(registry=self._process)
+        self._deliveries = Counts(
             "vipex_deliveries",
             "Tries of deliveries by what came of them; expired ones without a try count too",
             ["client", "outcome"],
-            registry=self._registry,
         )
-        self._exchange_s = Histogram(
+        self._exchange_s = Times(
             "vipex_delivery_seconds",
             "How long a delivery's exchange took, whatever came of it",
             ["client"],
-            buckets=EXCHANGE_BUCKETS_S,
-            registry=self._registry,
+            EXCHANGE_BUCKETS_S,
         )
-        self._delay_s = Histogram(
+        self._delay_s = Times(
             "vipex_delivery_delay_seconds",
             "From a delivery's queueing to its success",
             ["kind"],
-            buckets=DELAY_BUCKETS_S,
-            registry=self._registry,
+            DELAY_BUCKETS_S,
         )
-        self._lookups = Counter(
-            "vipex_lookups", "Lookups by VIPEX_STATUS", ["client", "status"], registry=self._registry
-        )
-        self._lookup_s = Histogram(
+        self._lookups = Counts("vipex_lookups", "Lookups by VIPEX_STATUS", ["client", "status"])
+        self._lookup_s = Times(
             "vipex_lookup_seconds",
             "How long the dialplan waited for a lookup's answer",
             ["client"],
-            buckets=EXCHANGE_BUCKETS_S,
-            registry=self._registry,
+            EXCHANGE_BUCKETS_S,
         )
-        self._log_lines = Counter(
-            "vipex_log_lines",
-            "Lines logged as warning or worse, by event",
-            ["level", "event"],
-            registry=self._registry,
+        self._log_lines = Counts(
+            "vipex_log_lines", "Lines logged as warning or worse, by event", ["level", "event"]
         )
 
     def expects(self, clients: Iterable[Client]) -> None:
@@ -135,38 +117,55 @@ class Metrics:
         for client in clients:
             if client.kind == "lookup":
                 for status in STATUSES:
-                    self._lookups.labels(client.name, status)
+                    self._lookups.expect((client.name, status))
             else:
                 for outcome in OUTCOMES:
-                    self._deliveries.labels(client.name, outcome)
+                    self._deliveries.expect((client.name, outcome))
 
     def tried(self, delivery: Delivery, attempt: NewAttempt) -> None:
         """A try of a delivery was made."""
-        self._deliveries.labels(delivery.client, attempt.outcome).inc()
-        self._exchange_s.labels(delivery.client).observe(attempt.elapsed_s)
+        self._deliveries.add((delivery.client, attempt.outcome))
+        self._exchange_s.observe((delivery.client,), attempt.elapsed_s)
         if attempt.outcome == "delivered":
             done_at = attempt.started_at + attempt.elapsed_s
-            self._delay_s.labels(delivery.kind).observe(max(0.0, done_at - delivery.created_at))
+            self._delay_s.observe((delivery.kind,), max(0.0, done_at - delivery.created_at))
 
     def expired(self, client: str, deliveries: int) -> None:
         """So many of the client's deliveries expired before their next try."""
-        self._deliveries.labels(client, "expired").inc(deliveries)
+        self._deliveries.add((client, "expired"), deliveries)
 
     def asked(self, client: str, result: LookupResult) -> None:
         """A lookup has ended."""
-        self._lookups.labels(client, result.status).inc()
-        self._lookup_s.labels(client).observe(result.elapsed_s)
+        self._lookups.add((client, result.status))
+        self._lookup_s.observe((client,), result.elapsed_s)
 
     def logged(self, level: str, event: str) -> None:
         """A line was logged. What a library says in its own words is counted as `library`."""
         if level not in ("debug", "info"):
-            self._log_lines.labels(level, event if _OWN_EVENT.fullmatch(event) else "library").inc()
+            self._log_lines.add((level, event if _OWN_EVENT.fullmatch(event) else "library"))
 
     def exposition(self, present: Present) -> tuple[bytes, str]:
         """Everything in Prometheus' text format, and its content type."""
         read = CollectorRegistry()
         read.register(_Read(present))
-        return generate_latest(self._registry) + generate_latest(read), CONTENT_TYPE_LATEST
+        counted = (
+            self._deliveries, self._exchange_s, self._delay_s, self._lookups, self._lookup_s, self._log_lines
+        )  # fmt: skip
+        own = [*(metric.text() for metric in counted), *_of_clients(present)]
+        return generate_latest(self._process) + generate_latest(read) + "".join(
+            own
+        ).encode(), CONTENT_TYPE_LATEST
+
+
+def _of_clients(now: Present) -> Iterator[str]:
+    """The gauges of the clients, thousands of them: prometheus-client takes long for so many."""
+    waiting = {client: queue.waiting for client, queue in now.queues.items()}
+    oldest_s = {client: queue.oldest_s for client, queue in now.queues.items()}
+    paused = {client: queue.is_paused for client, queue in now.queues.items()}
+    yield gauges("vipex_queue_deliveries", "Deliveries that wait or are sent", "client", waiting)
+    yield gauges("vipex_queue_oldest_seconds", "Age of the oldest that waits", "client", oldest_s)
+    yield gauges("vipex_client_paused", "1 while the client is paused", "client", paused)
+    yield gauges("vipex_lookup_timeout_seconds", "A lookup's deadline", "client", now.lookup_timeouts_s)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -197,13 +196,6 @@ class _Read(Collector):
             yield _counter("vipex_cdr_bad_rows", "Rows that cannot be a call's", now.cdr.bad_rows)
             yield _counter("vipex_cdr_late_rows", "Rows of calls that were told", now.cdr.late_rows)
             yield _gauge("vipex_cdr_read_timestamp_seconds", "Last read without error", now.cdr.read_at or 0)
-        waiting = {client: queue.waiting for client, queue in now.queues.items()}
-        oldest_s = {client: queue.oldest_s for client, queue in now.queues.items()}
-        paused = {client: queue.is_paused for client, queue in now.queues.items()}
-        yield _gauges("vipex_queue_deliveries", "Deliveries that wait or are sent", waiting)
-        yield _gauges("vipex_queue_oldest_seconds", "Age of the oldest that waits", oldest_s)
-        yield _gauges("vipex_client_paused", "1 while the client is paused", paused)
-        yield _gauges("vipex_lookup_timeout_seconds", "A lookup's deadline", now.lookup_timeouts_s)
         at_fault = float(now.customers_at_fault)
         yield _gauge("vipex_customers_at_fault", "Included files that cannot be used", at_fault)
         yield _gauge("vipex_store_bytes", "Size of the store's file", now.store_bytes)
@@ -215,13 +207,6 @@ def _gauge(name: str, says: str, value: float) -> GaugeMetricFamily:
 
 def _counter(name: str, says: str, value: int) -> CounterMetricFamily:
     return CounterMetricFamily(name, says, value=float(value))
-
-
-def _gauges(name: str, says: str, values: Mapping[str, float]) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(name, says, labels=["client"])
-    for client, value in values.items():
-        family.add_metric([client], float(value))
-    return family
 
 
 def _counters(name: str, says: str, label: str, values: Mapping[str, int]) -> CounterMetricFamily:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from sql_servers import SqlServer
 from stored import NOW, claimed, found, new, open_in, queued, record, url_of
 from structlog.testing import capture_logs
 
+from vipex_bridge.store import outbox
 from vipex_bridge.store.outbox import Delivery, NewDelivery
 from vipex_bridge.store.store import Store
 
@@ -199,6 +201,33 @@ def test_queue_depths_count_what_is_not_there_yet(store: Store) -> None:
     claimed(store, "crm")
     record(store, first, "delivered")
     assert store.queue_depths(NOW + 10) == {"crm": (1, 5.0), "billing": (1, 3.0)}
+
+
+def test_what_was_delivered_long_ago_costs_the_queue_depths_nothing(tmp_path: Path) -> None:
+    def steps(store: Store) -> int:
+        """How many instructions SQLite's machine makes of it."""
+        made = 0
+
+        def step() -> int:
+            nonlocal made
+            made += 1
+            return 0
+
+        with store.reading() as connection:
+            driver = connection.connection.driver_connection
+            assert isinstance(driver, sqlite3.Connection)
+            driver.set_progress_handler(step, 1)
+            assert outbox.depths(connection, "pbx1", NOW + 1) == {"crm": (1, 1.0)}
+            driver.set_progress_handler(None, 1)
+        return made
+
+    with open_in(tmp_path) as store:
+        queued(store, new("crm", call_id=0))
+        few = steps(store)
+        queued(store, *(new(call_id=number) for number in range(1, 51)))
+        for delivery in claimed(store, limit=50):
+            record(store, delivery.id, "delivered")
+        assert steps(store) == few
 
 
 def test_eight_threads_claim_everything_once(store: Store) -> None:

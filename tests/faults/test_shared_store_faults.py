@@ -77,7 +77,8 @@ def test_three_bridges_one_killed_and_the_server_restarted(tmp_path: Path, serve
         lost=len(missing),
         duplicates=found.duplicates,
         recovery_s=taken_over_s,
-        note="recovery: from the kill until another bridge has its deliveries",
+        note="recovery: from the kill until another bridge has its deliveries;"
+        " the receiver refuses until then",
     )
     assert not missing, "\n\n".join(made.bridge.log() for made in sites)
     check(found, calls)

@@ -31,6 +31,7 @@ store: 'sqlite:///{store}/state.db'
 clients:
   route: {{kind: lookup, url: 'http://127.0.0.1:{http}/route', response: {{set: {{VIPEX_BRANCH: branch}}}}}}
   crm: {{kind: notify, url: 'http://127.0.0.1:{http}/notify', on: [arrival], expires: 1h}}
+  dialled: {{kind: notify, url: 'http://127.0.0.1:{http}/dialled'}}
   billing: {{kind: call_end, url: 'http://127.0.0.1:{http}/cdr', retry: [500ms, 500ms, 500ms, 1m, 1h]}}
 """
 
@@ -63,6 +64,10 @@ class Premises:
 
     async def lookup(self) -> dict[str, str]:
         return await asyncio.to_thread(agi, self.agi_port, "lookup", "route")
+
+    async def notify(self, client: str) -> str:
+        """What the dialplan is told of a notification of its own."""
+        return (await asyncio.to_thread(agi, self.agi_port, "notify", client))["VIPEX_STATUS"]
 
     async def log_says(self, event: str) -> dict[str, object]:
         return await asyncio.to_thread(self.bridge.wait_for, event, 30.0)
@@ -135,6 +140,8 @@ async def test_a_store_that_another_program_holds_is_waited_for(
         said = await premises.log_says("store.commit_failed")
         assert "another program has held it for 5 s" in str(said["error"])
         assert (await premises.lookup())["VIPEX_STATUS"] == "OK"
+        assert await premises.notify("dialled") == "UNAVAILABLE"
+        await premises.log_says("notify.not_queued_in_time")
         holder.execute("ROLLBACK")
     await premises.all_told("/cdr", premises.calls.callers)
     await premises.all_told("/notify", premises.calls.callers)

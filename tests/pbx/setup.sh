@@ -90,6 +90,38 @@ asterisk_root() {
   touch "$root.made"
 }
 
+# The newest Python around is that of the Asterisk's Debian: the bridge is tried on it with these wheels.
+newest_python() {
+  local version stamp wheels=$here/.venv/newest
+  [ -x "$root/usr/bin/python3" ] || return 0
+  version=$(chroot "$root" python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+  stamp="$version $(cat "$here/.venv/stamp")"
+  [ "$(cat "$wheels/stamp" 2>/dev/null)" = "$stamp" ] && return
+  long "fetching the packages for Python $version" 30 fetch_newest "$version" "$wheels"
+  echo "$stamp" > "$wheels/stamp"
+}
+
+fetch_newest() {
+  local version=$1 wheels=$2 options=() platform
+  for platform in manylinux2014 manylinux_2_17 manylinux_2_24 manylinux_2_26 manylinux_2_27 manylinux_2_28; do
+    options+=(--platform "${platform}_$(uname -m)")
+  done
+  rm -rf "$wheels"
+  "$here/.venv/bin/pip" -q --disable-pip-version-check download -d "$wheels" --find-links "$here/.venv/wheels" \
+    --only-binary=:all: --implementation cp --python-version "$version" "${options[@]}" \
+    -c "$here/requirements.lock" -r <(needed)
+}
+
+needed() {
+  "$here/.venv/bin/python" - "$here/setup.cfg" <<'EOF'
+import configparser, sys
+setup = configparser.ConfigParser()
+setup.read(sys.argv[1])
+extras = setup["options.extras_require"]
+print(setup["options"]["install_requires"], extras["mariadb"], extras["postgresql"])
+EOF
+}
+
 # The oldest Asterisk that is still met, to play the same calls through.
 old_asterisk_root() {
   [ -e "$old_root.made" ] && [ -x "$old_root/usr/sbin/asterisk" ] && return
@@ -144,6 +176,7 @@ fresh_root &
 fresh_one=$!
 environment
 asterisk_root
+newest_python
 odbc
 wait "$old"
 wait "$fresh_one"

@@ -26,6 +26,9 @@ from vipex_bridge.store.store import Store
 
 log = structlog.get_logger()
 
+QUEUED_WITHIN_S = 3.0
+"""So long the caller waits for a notification to be queued; it may still be queued later."""
+
 
 class Answering:
     """The AGI server's handler. Whatever goes wrong here, the call in the dialplan goes on."""
@@ -106,7 +109,12 @@ class Answering:
         view = self._view(call)
         if not matches(known.match, traits_of_view(view, None)):
             return "NOMATCH"
-        await asyncio.to_thread(self._queue, call, known, view, args)
+        try:
+            async with asyncio.timeout(QUEUED_WITHIN_S):
+                await asyncio.to_thread(self._queue, call, known, view, args)
+        except TimeoutError:
+            log.error("notify.not_queued_in_time", client=client, uniqueid=call.uniqueid)
+            return "UNAVAILABLE"
         self._wake(known.name)
         return "OK"
 

@@ -7,11 +7,11 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
-from vipex_bridge.bridge.telling import Telling
+from vipex_bridge.bridge.telling import Telling, fresh_token
 from vipex_bridge.calls.document import Notice
 from vipex_bridge.calls.events import CallEvent
 from vipex_bridge.calls.record import CallRecord
@@ -38,10 +38,25 @@ class _Journalled:
 
 
 @dataclass(frozen=True, slots=True)
+class _Noticed:
+    """A notice, and the names by which its call may be known."""
+
+    notice: Notice
+    keys: list[str]
+    token: str
+    """By which the store knows it, when it fails in the moment of a commit and the batch is tried again."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Batch:
-    notices: list[tuple[Notice, list[str]]]
+    notices: list[_Noticed]
     records: list[_Journalled]
     ended: list[str]
+    was_tried: bool
+    """Some of it at least, by a commit that failed."""
+
+
+_NOTHING = _Batch([], [], [], was_tried=False)
 
 
 class Live:
@@ -68,7 +83,7 @@ class Live:
         self._wake = wake
         self._clock = clock
         self._outputs: list[Notice | Ended] = []
-        self._uncommitted = _Batch([], [], [])
+        self._uncommitted = _NOTHING
         self._something = asyncio.Event()
         self.events = Counter[str]()
         """Events taken so far, by their type."""
@@ -108,7 +123,7 @@ class Live:
             ids = await asyncio.to_thread(self._commit, batch)
         except BridgeError as error:
             log.error("store.commit_failed", error=str(error), notices=len(batch.notices))
-            self._uncommitted = batch
+            self._uncommitted = replace(batch, was_tried=True)
             return False
         for key in batch.ended:
             record = self._tracker.call(key)
@@ -123,13 +138,15 @@ class Live:
         for output in outputs:
             if isinstance(output, Notice):
                 record = self._tracker.call(output.call.key)
-                notices.append((output, record.keys() if record is not None else [output.call.key]))
+                keys = record.keys() if record is not None else [output.call.key]
+                notices.append(_Noticed(output, keys, fresh_token()))
         ended = [output.key for output in outputs if isinstance(output, Ended)]
-        before, self._uncommitted = self._uncommitted, _Batch([], [], [])
+        before, self._uncommitted = self._uncommitted, _NOTHING
         return _Batch(
             [*before.notices, *notices],
             [*before.records, *(_journalled(record) for record in records)],
             [*before.ended, *ended],
+            before.was_tried,
         )
 
     def _commit(self, batch: _Batch) -> dict[str, int]:
@@ -148,11 +165,13 @@ class Live:
                     ended_at=now if journalled.is_over else None,
                     facts=journalled.facts,
                 )
-            for notice, keys in batch.notices:
-                call_id = writer.identify(keys, notice.call.start_time)
+            for each in batch.notices:
+                notice = each.notice
+                call_id = writer.identify(each.keys, notice.call.start_time)
                 noticed.append((call_id, notice))
                 for delivery in self._telling.of_notice(notice, call_id, now):
-                    writer.queue(delivery)
+                    known_by = f"{each.token}/{delivery.client}"
+                    writer.queue(replace(delivery, dedupe_key=known_by), is_first=not batch.was_tried)
                     woken.add(delivery.client)
         for client in woken:
             self._wake(client)

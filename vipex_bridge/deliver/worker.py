@@ -20,6 +20,7 @@ import structlog
 from vipex_bridge.config.settings import Client, Settings
 from vipex_bridge.deliver import clock as clocks
 from vipex_bridge.deliver.attempt import Tried, Trying, no_client
+from vipex_bridge.deliver.claims import Claims
 from vipex_bridge.deliver.http import Transport
 from vipex_bridge.deliver.lane import Lane
 from vipex_bridge.deliver.retry import What
@@ -74,6 +75,7 @@ class Deliveries:
         self._reading_clock = threading.RLock()
         self._on_attempt = on_attempt
         self._on_expired = on_expired
+        self._claims = Claims()
         self._lanes: dict[str, Lane] = {}
         self._changing = threading.Lock()
         self._closing = threading.Event()
@@ -199,6 +201,7 @@ class Deliveries:
                 return
             wait_s = LONGEST_SLEEP_S
             try:
+                self._queue_strays()
                 now = self._now()
                 for name, due in self._store.due_by_client().items():
                     lane = self._lanes.get(name)
@@ -211,6 +214,13 @@ class Deliveries:
                 wait_s = STORE_PAUSE_S
             except Exception:
                 log.exception("delivery.watch_failed")
+
+    def _queue_strays(self) -> None:
+        if self._claims.may_stray(self._uptime()):
+            with self._writing() as writer:
+                released = writer.release_claims(but=self._claims.in_hand())
+            if released:
+                log.warning("delivery.taken_up", deliveries=released)
 
     # -- in a worker's thread ---------------------------------------------------------------
 
@@ -237,6 +247,7 @@ class Deliveries:
     def _next(self, name: str, lane: Lane, number: int) -> Delivery | None:
         """The next delivery; None after a rest when there was none, and the worker may have left."""
         seen = lane.wakes
+        claimed: list[Delivery] = []
         try:
             left_alone_s = lane.wait_s(self._uptime())
             if left_alone_s > 0:
@@ -252,7 +263,9 @@ class Deliveries:
                 return None
             with self._writing() as writer:
                 claimed = writer.claim(name, 1) if lane.wants(number) else []
+                self._claims.take(claimed)
         except StoreError as error:
+            self._claims.lose(claimed, self._uptime())
             if not self._closing.is_set():
                 log.error("delivery.store_failed", client=name, error=str(error))
             self._closing.wait(STORE_PAUSE_S)
@@ -308,6 +321,7 @@ class Deliveries:
         if tried.attempt.status_code is not None:
             lane.was_answered()
         while True:
+            claimed: list[Delivery] = []
             try:
                 again_at = tried.outcome.next_attempt_at
                 with self._writing() as writer:
@@ -321,8 +335,11 @@ class Deliveries:
                     )
                     goes_on = lane.wants(number) and lane.may_try(self._uptime())
                     claimed = writer.claim(delivery.client, 1) if goes_on else []
+                    self._claims.take(claimed)
+                self._claims.end(delivery.id)
                 return claimed[0] if claimed else None
             except StoreError as error:
+                self._claims.lose(claimed, self._uptime())
                 log.error(
                     "delivery.not_recorded",
                     client=delivery.client,

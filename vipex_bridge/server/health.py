@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -36,10 +37,20 @@ class Part:
     says: str
 
 
-def store_part(store: Store) -> Part:
+TRIED_WITHIN_S = 2.0
+"""After so long whoever asks is told that the store gives no answer."""
+
+
+async def store_part(store: Store) -> Part:
     """How the store is, tried now."""
     try:
-        store.cursor()
+        async with asyncio.timeout(TRIED_WITHIN_S):
+            await asyncio.to_thread(store.cursor)
+    except TimeoutError:
+        says = (
+            f"the store gave no answer within {TRIED_WITHIN_S:g} s: see that its server, or its disk, works"
+        )
+        return Part("store", False, says)
     except StoreError as error:
         return Part("store", False, str(error))
     return Part("store", True, "well")

@@ -10,7 +10,10 @@ from vipex_bridge.store import schema
 from vipex_bridge.store.outbox import WAITING
 
 SILENT_AFTER_S = 12.0
-"""A bridge that gave no sign of life for so long is taken for dead; it gives one every 5 s."""
+"""A bridge that gave no sign of life for so long is taken for dead."""
+SIGNED_EVERY_S = 5.0
+UNBROKEN_WITHIN_S = SILENT_AFTER_S - SIGNED_EVERY_S
+"""A bridge whose own signs lie further apart may have been held up together with the others."""
 
 _n = schema.nodes.c
 _d = schema.deliveries.c

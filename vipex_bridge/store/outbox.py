@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -118,9 +118,9 @@ _COLUMNS = (
 _INSERT = insert(schema.deliveries)
 
 
-def queue(connection: Connection, node: str, new: NewDelivery) -> int | None:
+def queue(connection: Connection, node: str, new: NewDelivery, *, is_first: bool) -> int | None:
     """Put a delivery into the outbox and give its id; None when its dedupe key is there already."""
-    if new.dedupe_key is not None:
+    if new.dedupe_key is not None and not is_first:
         known = select(_d.id).where(_d.dedupe_key == new.dedupe_key)
         if connection.scalar(known) is not None:
             return None
@@ -272,9 +272,9 @@ def record_attempt(
     )
 
 
-def release_claims(connection: Connection, node: str) -> int:
-    """Put back what the last run had claimed and not ended; gives how many."""
-    where = [_d.node == node, _d.status == "sending"]
+def release_claims(connection: Connection, node: str, but: Collection[int]) -> int:
+    """Put back what was claimed and not ended, but for these; gives how many."""
+    where = [_d.node == node, _d.status == "sending", _d.id.not_in(but)]
     return connection.execute(update(schema.deliveries).where(*where).values(status="queued")).rowcount
 
 
@@ -375,12 +375,17 @@ def begin(connection: Connection, delivery_id: int, request: Request, now: float
 
 def depths(connection: Connection, node: str, now: float) -> Mapping[str, tuple[int, float]]:
     """For each client that has any: how many deliveries wait or are being sent, and the oldest's age in s."""
-    query = (
-        select(_d.client, func.count(), func.min(_d.created_at))
-        .where(_d.node == node, _d.status.in_(WAITING))
-        .group_by(_d.client)
-    )
-    return {client: (count, max(0.0, now - oldest)) for client, count, oldest in connection.execute(query)}
+    found = connection.execute(_DEPTHS, {"of_node": node})
+    return {client: (count, max(0.0, now - oldest)) for client, count, oldest in found}
+
+
+# The node as an expression: else SQLite goes through all of its deliveries, those of long ago included,
+# and not through what waits (`deliveries_by_status`).
+_DEPTHS = (
+    select(_d.client, func.count(), func.min(_d.created_at))
+    .where(_d.node.concat("") == bindparam("of_node"), _d.status.in_(WAITING))
+    .group_by(_d.client)
+)
 
 
 def _delivery(row: Row[*tuple[object, ...]], **changed: object) -> Delivery:

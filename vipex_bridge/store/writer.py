@@ -81,9 +81,12 @@ class Writer:
         """The recording that was to be at `path` is in `file`; `document` is the call's, which says so."""
         calls.move_recording(self._connection, call_id, path, file, document)
 
-    def queue(self, new: NewDelivery) -> int | None:
-        """Put a delivery into the outbox; None when its dedupe key is there already."""
-        return outbox.queue(self._connection, self._node, new)
+    def queue(self, new: NewDelivery, *, is_first: bool = False) -> int | None:
+        """Put a delivery into the outbox; None when its dedupe key is there already.
+
+        `is_first`: nobody can have put it there, so that nobody has to look.
+        """
+        return outbox.queue(self._connection, self._node, new, is_first=is_first)
 
     def claim(self, client: str, limit: int) -> list[Delivery]:
         """Take due deliveries of a client as `sending`, oldest first; what has expired is marked so.
@@ -118,9 +121,9 @@ class Writer:
         """Take what silent nodes have to send to these clients; how many deliveries of each."""
         return nodes.take_over(self._connection, self._node, clients)
 
-    def release_claims(self) -> int:
-        """Queue again what this node had claimed when it ended; only before anything is claimed."""
-        return outbox.release_claims(self._connection, self._node)
+    def release_claims(self, but: Collection[int] = ()) -> int:
+        """Queue again what this node has claimed, but for what is in somebody's hand; gives how many."""
+        return outbox.release_claims(self._connection, self._node, but)
 
     def take_up_future(self) -> int:
         """Make due what the last run dated later than now; gives how many."""
