@@ -39,13 +39,6 @@ numbers:
 store: sqlite:///{state}/state.db
 clients:
 """
-LOOKUP = """
-  {name}:
-    kind: lookup
-    url: {url}
-    timeout: 2s
-    response: {{set: {{VIPEX_BRANCH: route.branch, VIPEX_EXTEN: agent.extension}}}}
-"""
 MANAGER = """
 [bench]
 secret = laboratory
@@ -95,6 +88,14 @@ class Process:
         return int(fields[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
+def lookup(name: str, path: str) -> str:
+    """A lookup client's configuration, whose answer sets two variables."""
+    return (
+        f"  {name}:\n    kind: lookup\n    url: {{url}}{path}\n    timeout: 2s\n"
+        "    response: {set: {VIPEX_BRANCH: route.branch, VIPEX_EXTEN: agent.extension}}\n"
+    )
+
+
 @contextmanager
 def house(clients: str, dialplan: str, modules: Sequence[str] = ()) -> Iterator[House]:
     """Everything up: `clients` are the bridge's, with {url} the receiver's; `dialplan` is added."""
@@ -111,7 +112,7 @@ def house(clients: str, dialplan: str, modules: Sequence[str] = ()) -> Iterator[
         receiver = stack.enter_context(receiving())
         asterisk = stack.enter_context(Asterisk(DEFAULT_PORTS, prepare=prepare))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vipex-bench-")))
-        text = (CONFIGURATION + clients.replace("{url}", receiver.url(""))).format(
+        text = CONFIGURATION.format(
             zone=asterisk.time_zone,
             ports=DEFAULT_PORTS,
             secret=SECRET,
@@ -119,7 +120,7 @@ def house(clients: str, dialplan: str, modules: Sequence[str] = ()) -> Iterator[
             cdr=asterisk.cdr_database,
             state=folder,
         )
-        (folder / "config.yaml").write_text(text, "utf-8")
+        (folder / "config.yaml").write_text(text + clients.replace("{url}", receiver.url("")), "utf-8")
         log = folder / "log"
         bridge = stack.enter_context(_bridge(folder / "config.yaml", log))
         yield House(asterisk, receiver, bridge, log)

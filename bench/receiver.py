@@ -22,10 +22,10 @@ from typing import TextIO
 SLOW_S = 0.02
 KEPT_BYTES = 320
 """Of each body: enough to know the call by."""
-_ANSWER = b'{"route": {"branch": "vip"}, "agent": {"extension": "252"}}'
+ANSWER = b'{"route": {"branch": "vip"}, "agent": {"extension": "252"}}'
 _REPLY = (
-    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(_ANSWER)
-) + _ANSWER
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(ANSWER)
+) + ANSWER
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _KEY = re.compile(rb"\r\nidempotency-key: *([^\r]*)", re.IGNORECASE)
 
