@@ -15,7 +15,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import TextIOBase
 from pathlib import Path
 from typing import TextIO
 
@@ -55,11 +54,15 @@ class Receiving:
         """Where a client is received."""
         return f"http://127.0.0.1:{self.port}{path}"
 
-    def arrivals(self) -> Iterator[Arrival]:
-        """All that came so far."""
+    def count(self) -> int:
+        """How many requests came so far; they are all written down then."""
         assert self._process.stdout is not None
         self._process.send_signal(signal.SIGUSR1)
-        self._process.stdout.readline()
+        return int(self._process.stdout.readline())
+
+    def arrivals(self) -> Iterator[Arrival]:
+        """All that came so far."""
+        self.count()
         with self._arrivals.open(encoding="utf-8", errors="replace", newline="\n") as lines:
             for line in lines:
                 at, path, key, body = line.rstrip("\n").split("\t", 3)
@@ -81,8 +84,9 @@ def receiving() -> Iterator[Receiving]:
 
 
 class _Connection(asyncio.Protocol):
-    def __init__(self, file: TextIO) -> None:
+    def __init__(self, file: TextIO, seen: list[int]) -> None:
         self._file = file
+        self._seen = seen
         self._unread = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -104,6 +108,7 @@ class _Connection(asyncio.Protocol):
                 asyncio.get_running_loop().call_later(SLOW_S, self._transport.write, _REPLY)
             else:
                 self._transport.write(_REPLY)
+            self._seen[0] += 1
             key = _KEY.search(head)
             kept = body[:KEPT_BYTES].decode("utf-8", "replace").replace("\n", " ")
             self._file.write(f"{now:.6f}\t{path}\t{key[1].decode() if key else ''}\t{kept}\n")
@@ -112,18 +117,19 @@ class _Connection(asyncio.Protocol):
 async def _receive(arrivals: Path) -> None:
     with arrivals.open("w", encoding="utf-8", newline="\n", buffering=1 << 20) as file:
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: _Connection(file), "127.0.0.1", 0, backlog=1024)
+        seen = [0]
+        server = await loop.create_server(lambda: _Connection(file, seen), "127.0.0.1", 0, backlog=1024)
         ended = asyncio.Event()
         loop.add_signal_handler(signal.SIGTERM, ended.set)
-        loop.add_signal_handler(signal.SIGUSR1, _written, file)
+        loop.add_signal_handler(signal.SIGUSR1, _written, file, seen)
         print(server.sockets[0].getsockname()[1], flush=True)
         await ended.wait()
         server.close()
 
 
-def _written(file: TextIOBase) -> None:
+def _written(file: TextIO, seen: list[int]) -> None:
     file.flush()
-    print("written", flush=True)
+    print(seen[0], flush=True)
 
 
 if __name__ == "__main__":
