@@ -2,7 +2,7 @@
 
     .venv/bin/python bench/full_load.py [--minutes 10] [--rate CALLS-A-SECOND]
 
-Without `--rate` it is looked for: the highest at which, with all of this on one machine, no call fails at the
+Asterisk writes its CDRs as shipped, and no CEL. Without `--rate` it is looked for: the highest at which, with all of this on one machine, no call fails at the
 phones and all has been told soon after the last one. Each call is an inbound one that makes one lookup or
 three, is rung for 0.3 s, answered, and hung up a second later: three clients are notified of its arrival,
 ringing, answer and hang-up, three are told its end.
