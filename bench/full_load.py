@@ -2,10 +2,10 @@
 
     .venv/bin/python bench/full_load.py [--minutes 10] [--rate CALLS-A-SECOND]
 
-Asterisk writes its CDRs as shipped, and no CEL. Without `--rate` it is looked for: the highest at which, with all of this on one machine, no call fails at the
-phones and all has been told soon after the last one. Each call is an inbound one that makes one lookup or
-three, is rung for 0.3 s, answered, and hung up a second later: three clients are notified of its arrival,
-ringing, answer and hang-up, three are told its end.
+Asterisk writes its CDRs as shipped, and no CEL. Without `--rate` it is looked for: the highest at which, with
+all of this on one machine, no call fails at the phones and all has been told soon after the last one. Each
+call is an inbound one that makes one lookup or three, is rung for 0.3 s, answered, hung up a second later:
+three clients are notified of its arrival, ringing, answer and hang-up, three are told its end.
 """
 
 from __future__ import annotations
@@ -21,9 +21,19 @@ from dataclasses import dataclass, field
 
 from figures import Figure, add_arguments, tell
 from loaded_house import (
-    DEFAULT_PORTS, BenchError, Calls, House, Process, calling, house, listening, lookup, ms, percentile,
+    AGI_URL,
+    BenchError,
+    Calls,
+    House,
+    Process,
+    calling,
+    house,
+    listening,
+    lookup,
+    ms,
+    percentile,
     wait_for_end,
-)  # fmt: skip
+)
 
 EVENTS = "[arrival, ringing, answer, hangup]"
 BODY = '{"event": "{{ event }}", "id": {{ id }}, "src": "{{ src }}", "exten": {{ exten | tojson }}}'
@@ -37,10 +47,10 @@ CLIENTS = "".join(
 EXTEN = "3642999499"
 DIALPLAN = f"""
 [from-trunk](+)
-exten => {EXTEN},1,AGI(agi://127.0.0.1:{DEFAULT_PORTS.agi}/lookup,lookup-1)
+exten => {EXTEN},1,AGI({AGI_URL}/lookup,lookup-1)
  same => n,GotoIf($[${{CALLERID(num):-1}} % 2]?ring)
- same => n,AGI(agi://127.0.0.1:{DEFAULT_PORTS.agi}/lookup,lookup-2)
- same => n,AGI(agi://127.0.0.1:{DEFAULT_PORTS.agi}/lookup,lookup-3)
+ same => n,AGI({AGI_URL}/lookup,lookup-2)
+ same => n,AGI({AGI_URL}/lookup,lookup-3)
  same => n(ring),Dial(PJSIP/${{VIPEX_EXTEN}},30)
  same => n,Hangup()
 """
@@ -116,14 +126,22 @@ def run(everything: House, rate: float, seconds: float, prefix: str, left_within
         while everything.receiver.count() < known + wanted and time.monotonic() < over + left_within_s:
             time.sleep(0.1)
         told_after_s = time.monotonic() - over
-        spent = [process.cpu_s() - then for process, then in zip(processes, before, strict=True)]
+        asterisk_s, bridge_s, receiver_s = [
+            process.cpu_s() - then for process, then in zip(processes, before, strict=True)
+        ]
         rang = {
             event["CallerIDNum"]: float(event["Timestamp"])
             for event in heard.events
             if event.get("DialStatus") == "RINGING"
         }
     lost, repeated, rings = _compared(everything, expected, rang)
-    return Run(rate, calls.count, seconds, *spent, told_after_s, lost, repeated, rings, *memory.third_and_end())
+    third_mib, end_mib = memory.third_and_end()
+    return Run(
+        rate=rate, calls=calls.count, seconds=seconds,
+        asterisk_s=asterisk_s, bridge_s=bridge_s, receiver_s=receiver_s,
+        told_after_s=told_after_s, lost=lost, repeated=repeated, rings=rings,
+        third_mib=third_mib, end_mib=end_mib,
+    )  # fmt: skip
 
 
 def _expected(count: int, calls: Calls) -> Counter[str]:
@@ -168,7 +186,9 @@ def highest_rate(everything: House, rates: tuple[int, ...] = RATES) -> float:
         except BenchError as error:
             print(f"{rate} calls/s: {error}", file=sys.stderr, flush=True)
             continue
-        print(f"{rate} calls/s: all told {probe.told_after_s:.1f} s after the end", file=sys.stderr, flush=True)
+        print(
+            f"{rate} calls/s: all told {probe.told_after_s:.1f} s after the end", file=sys.stderr, flush=True
+        )
         if probe.told_after_s <= TOLD_WITHIN_S and not probe.lost:
             return rate
     raise BenchError("no rate was held")
@@ -187,8 +207,8 @@ def figures(seen: Run) -> list[Figure]:
             f"the receiver {per_call[2]:.1f} ms a call; 16 or 18 requests a call",
         ),
         Figure(
-            "P9", f"lost, {load}", f"{seen.lost} of {seen.calls} calls' requests, {seen.repeated} repeated", "",
-            None, "0", seen.lost == 0 and seen.repeated == 0,
+            "P9", f"lost, {load}", f"{seen.lost} requests of {seen.calls} calls, {seen.repeated} repeated",
+            "", None, "0", seen.lost == 0 and seen.repeated == 0,
             f"all told {seen.told_after_s:.1f} s after the last call's end",
         ),
         Figure(

@@ -18,13 +18,15 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT / "tests/support"), str(ROOT / "tests/pbx")]
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests/support"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests/pbx"))
 
 from laboratory import DEFAULT_PORTS, SECRET, Asterisk
 from phones import Phone, caller, extension
 from receiver import Receiving, receiving
 
+AGI_URL = f"agi://127.0.0.1:{DEFAULT_PORTS.agi}"
+"""Where the dialplan reaches the bridge."""
 CONFIGURATION = """
 node: bench
 timezone: {zone}
@@ -178,8 +180,6 @@ def calling(asterisk: Asterisk, calls: Calls) -> Iterator[subprocess.Popen[bytes
             stack.enter_context(_sipp(asterisk, folder, called, "-nd"))
             time.sleep(0.3)
         wanted = ("-m", str(calls.count), "-r", f"{calls.rate:g}", "-l", "3000")
-        if calls.rate < 1:
-            wanted = ("-m", str(calls.count), "-r", "1", "-rp", f"{1000 / calls.rate:.0f}", "-l", "3000")
         yield stack.enter_context(_sipp(asterisk, folder, calls.callers(), *wanted))
 
 
@@ -200,9 +200,7 @@ def wait_for_end(process: subprocess.Popen[bytes], calls: Calls) -> None:
 
 
 @contextmanager
-def _sipp(
-    asterisk: Asterisk, folder: Path, phone: Phone, *options: str
-) -> Iterator[subprocess.Popen[bytes]]:
+def _sipp(asterisk: Asterisk, folder: Path, phone: Phone, *options: str) -> Iterator[subprocess.Popen[bytes]]:
     scenario = folder / f"{phone.where}.xml"
     # Without sound: SIPp would need more processor time than Asterisk.
     phone.steps = [step for step in phone.steps if "rtp_stream" not in step]

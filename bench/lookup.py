@@ -1,4 +1,4 @@
-"""P4: from `AGI(agi://.../lookup)` to the next priority, against Asterisk's own `CURL()`, same server and request.
+"""P4: from `AGI(agi://.../lookup)` to the next priority, against `CURL()` with the same request.
 
     .venv/bin/python bench/lookup.py [--calls 400] [--rounds 40]
 
@@ -14,7 +14,7 @@ import argparse
 from dataclasses import dataclass
 
 from figures import Figure, add_arguments, tell
-from loaded_house import DEFAULT_PORTS, Calls, house, lookup, ms, percentile
+from loaded_house import AGI_URL, Calls, house, lookup, ms, percentile
 from receiver import ANSWER
 from timed import EXTEN, MODULES, OFTEN, by_seconds, in_turn, times
 
@@ -45,7 +45,7 @@ SHAPES = (
 
 def measure(shape: Shape, server: str, calls: int, rounds: int) -> dict[str, list[float]]:
     """Seconds of each AGI() and each CURL()."""
-    agi = ("agi", f"AGI(agi://127.0.0.1:{DEFAULT_PORTS.agi}/lookup,{server})", "${VIPEX_STATUS}")
+    agi = ("agi", f"AGI({AGI_URL}/lookup,{server})", "${VIPEX_STATUS}")
     url = f"${{SERVER}}/{server}?src=${{CALLERID(num)}}&dst=${{EXTEN}}"
     curl = ("curl", f"Set(ANSWER=${{CURL({url})}})", "${LEN(${ANSWER})}")
     steps = in_turn(agi, curl) if shape.apart_s is None else by_seconds(agi, curl, rounds, shape.apart_s)

@@ -1,9 +1,9 @@
-"""P3: from `DialState` RINGING leaving Asterisk to the request complete at the receiver, at 20 calls a second.
+"""P3: from `DialState` RINGING leaving Asterisk to the request complete at the receiver, 20 calls a second.
 
     .venv/bin/python bench/ring_to_request.py [--calls 600] [--rate 20]
 
 Asterisk's own time is the event's `Timestamp`. Against it, between the calls and at the same rate, a process
-that POSTs the same body to the same receiver by `requests.post`, from before the call to the request complete;
+that POSTs the same body to the same receiver by `requests.post`, from before that to the request complete;
 and, for comparison, by a `requests.Session` that keeps its connection.
 """
 
@@ -40,7 +40,9 @@ def measure(calls: int, rate: float) -> tuple[list[float], list[float], list[flo
         posting = [sys.executable, __file__, "--post", everything.receiver.url("/bare"), body]
         wanted = Calls(calls, rate, "36302", "3642999498")
         with listening(everything.asterisk) as heard:
-            with subprocess.Popen([*posting, f"{rate}", f"{calls}"], stdout=subprocess.PIPE, text=True) as other:
+            with subprocess.Popen(
+                [*posting, f"{rate}", f"{calls}"], stdout=subprocess.PIPE, text=True
+            ) as other:
                 call(everything.asterisk, wanted)
                 begun = [float(line) for line in other.communicate()[0].split()]
             rang = {
@@ -64,7 +66,9 @@ def _paired(
     numbers = [calls.number(count) for count in range(1, calls.count + 1)]
     lost = [number for number in numbers if number not in arrived or number not in rang]
     if lost or len(posted) < len(begun):
-        raise BenchError(f"{len(lost)} of {calls.count} calls, {len(begun) - len(posted)} POSTs did not arrive")
+        raise BenchError(
+            f"{len(lost)} of {calls.count} calls, {len(begun) - len(posted)} POSTs did not arrive"
+        )
     ours = [arrived[number] - rang[number] for number in numbers]
     bare = [posted[number] - at for number, at in enumerate(begun)]
     return ours, bare[::2], bare[1::2]
@@ -81,7 +85,9 @@ def post(url: str, body: str, rate: float, count: int) -> None:
     for number in range(2 * count):
         time.sleep(max(0.0, first + number / rate / 2 - time.monotonic()))
         begun = time.time()
-        (session.post if number % 2 else requests.post)(f"{url}/{number}", data=data, headers=headers, timeout=5)
+        (session.post if number % 2 else requests.post)(
+            f"{url}/{number}", data=data, headers=headers, timeout=5
+        )
         print(f"{begun:.6f}", flush=True)
 
 
@@ -105,8 +111,8 @@ def main() -> None:
             Figure(
                 "P3", f"ringing to request, {options.rate:g} calls/s, p{hundredth}", ms(us),
                 f"a bare requests.post {ms(them)}", us / them, f"<= {goal:g} x", us <= goal * them,
-                f"by a kept requests.Session: {ms(session)}, {us / session:.2f} x; ours waits for two commits "
-                "on the disk, one before it is sent, one that claims it",
+                f"by a kept requests.Session: {ms(session)}, {us / session:.2f} x; "
+                "ours waits for two commits on the disk: before it is sent, and when it is claimed",
             )
         )  # fmt: skip
     tell(figures, options)

@@ -30,7 +30,7 @@ def in_turn(first: tuple[str, str, str], second: tuple[str, str, str], exten: st
 
 
 def by_seconds(first: tuple[str, str, str], second: tuple[str, str, str], rounds: int, apart_s: float) -> str:
-    """All calls do the first in even seconds, the second in odd ones, each `apart_s` after the one before it."""
+    """All calls do the first in even seconds, the second in odd ones, each `apart_s` after the one before."""
     return (
         f"exten => {EXTEN},1,Answer()\n"
         " same => n,Set(ROUND=0)\n"
