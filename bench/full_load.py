@@ -51,7 +51,7 @@ exten => {EXTEN},1,AGI({AGI_URL}/lookup,lookup-1)
  same => n,GotoIf($[${{CALLERID(num):-1}} % 2]?ring)
  same => n,AGI({AGI_URL}/lookup,lookup-2)
  same => n,AGI({AGI_URL}/lookup,lookup-3)
- same => n(ring),Dial(PJSIP/${{VIPEX_EXTEN}},30)
+ same => n(ring),Dial(PJSIP/252,30)
  same => n,Hangup()
 """
 RATES = (65, 55, 46, 39, 33, 28, 24, 20, 17, 14, 12, 10, 8, 6, 5, 4)

@@ -28,6 +28,11 @@ class Threads:
         else:
             threading.Thread(target=self._serve, args=(work,), name=name, daemon=True).start()
 
+    def is_one_free(self) -> bool:
+        """Whether the next piece of work would need no new thread."""
+        with self._lock:
+            return self._free > 0
+
     def _serve(self, work: Callable[[], None]) -> None:
         own = threading.current_thread()
         while True:
