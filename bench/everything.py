@@ -51,7 +51,7 @@ ALL = (
 
 def run(measurement: Measurement) -> Ran:
     """Runs it; its figures go to the terminal as they come."""
-    began = time.time()
+    began, where = time.time(), machine()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "figures.jsonl"
         command = [sys.executable, str(HERE / measurement.name), *measurement.options, "--json", str(file)]
@@ -65,7 +65,7 @@ def run(measurement: Measurement) -> Ran:
         failed = f"exit code {done.returncode}: {last}"
     took_s = round(time.time() - began)
     shown = " ".join(["bench/" + measurement.name, *measurement.options])
-    return Ran(measurement.name, measurement.measures, shown, began, took_s, machine(), failed, rows)
+    return Ran(measurement.name, measurement.measures, shown, began, took_s, where, failed, rows)
 
 
 def kept() -> dict[str, Ran]:

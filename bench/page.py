@@ -46,7 +46,7 @@ def machine() -> str:
     """What it runs on, and how busy that is."""
     return (
         f"{_processor()}, {os.cpu_count()} cores, {_memory_gib():.0f} GiB; Linux {platform.release()}; "
-        f"Python {platform.python_version()}; {_asterisk()}; load {os.getloadavg()[0]:.1f} at the end"
+        f"Python {platform.python_version()}; {_asterisk()}; load {os.getloadavg()[0]:.1f} before it"
     )
 
 
