@@ -28,12 +28,24 @@ _REPEATABLE = "chanvariable"
 """What ends so may stand there several times: `channelvars` in manager.conf."""
 
 _UNKNOWN = "<unknown>"
-_NO_CHANNEL = "none"
+NO_CHANNEL = "none"
 """The Uniqueid of a VarSet that is about a global variable."""
 
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 _READ_BYTES = 64 * 1024
+
+
+def passes_over(block: bytes) -> bool:
+    """Whether a block (without its last line feed) is an event that `translate` makes nothing of.
+
+    Told by its first line, without taking it apart: that is most of what a busy Asterisk sends. An event that
+    answers an action is not passed over; VarSet answers none.
+    """
+    first = block.partition(b"\n")[0]
+    if first in _VARSET:
+        return _VIPEX not in block and _MIXMONITOR not in block
+    return first not in _READ and first.startswith(b"Event: ") and b"ActionID" not in block
 
 
 def translate(message: Message, arrival: float) -> ev.CallEvent | None:
@@ -144,7 +156,7 @@ def _must(message: Message, header: str) -> str:
     return value
 
 
-def _unescaped(value: str) -> str:
+def unescaped(value: str) -> str:
     """VarSet gives values with C escapes: Asterisk's `varset_to_ami` in stasis_channels.c."""
     return _ESCAPED.sub(lambda found: _ESCAPES.get(found[1], found[1]), value) if "\\" in value else value
 
@@ -196,9 +208,9 @@ def _bridge_leave(message: Message, at: float) -> ev.BridgeLeave:
 def _variable_set(message: Message, at: float) -> ev.VariableSet | None:
     # Inheritance: a name set as __VIPEX_PINCODE is VIPEX_PINCODE on the channels it is passed to.
     name = message.get("variable", "").lstrip("_")
-    if name not in ev.VARIABLES or message.get("uniqueid") == _NO_CHANNEL:
+    if name not in ev.VARIABLES or message.get("uniqueid") == NO_CHANNEL:
         return None
-    return ev.VariableSet(at, snapshot(message), name, _unescaped(message.get("value", "")))
+    return ev.VariableSet(at, snapshot(message), name, unescaped(message.get("value", "")))
 
 
 def _queue_joined(message: Message, at: float) -> ev.QueueJoined:
@@ -285,3 +297,8 @@ _TABLE: Mapping[str, Callable[[Message, float], ev.CallEvent | None]] = {
     "Hangup": _hung_up,
     "Shutdown": _shutdown,
 }
+
+_VARSET = (b"Event: VarSet\r", b"Event: VarSet")
+_READ = frozenset(f"Event: {event}{end}".encode() for event in _TABLE for end in ("\r", ""))
+_VIPEX, _MIXMONITOR = b"VIPEX_", b"MIXMONITOR_"
+"""What the names in `calls.events.VARIABLES` begin with: a block that has neither sets none of them."""

@@ -16,8 +16,11 @@ def listen(record: CallRecord, hearing: Hearing, at: float, *, found: bool) -> l
     for channel in list(record.channels.values()):
         if channel.role is not Role.EXTENSION and not _is_forwarded_to(record, channel):
             continue
-        others = hearing.company(channel.uniqueid) - {channel.uniqueid}
-        talking = any(record.role_of(other) is Role.OUTSIDE for other in others)
+        talking = any(
+            record.role_of(other) is Role.OUTSIDE
+            for other in hearing.company(channel.uniqueid)
+            if other != channel.uniqueid
+        )
         talk = next((t for t in record.talks if t.channel == channel.uniqueid and t.end is None), None)
         if talk is not None and not talking:
             talk.end = at
