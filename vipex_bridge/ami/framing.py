@@ -23,6 +23,8 @@ _EVENT = b"Event: "
 # Only a line feed ends a line: str.splitlines would also cut at U+2028 inside a caller's name.
 _BLOCK_END = re.compile(rb"\n\r?\n")
 _BLANK_LINES = re.compile(rb"(?:\r?\n)+")
+_NO_BLOCK = (b"", b"\r")
+"""What is between two blank lines."""
 _SEAM = 2
 """So many bytes of a blank line may have come with an earlier read."""
 
@@ -114,24 +116,24 @@ def _headers_of(text: str) -> Iterator[tuple[str, str]]:
             yield name, value.removeprefix(" ")
 
 
-def _nothing(block: bytes) -> bool:
-    return False
+def _all(blocks: list[bytes]) -> list[bytes]:
+    return blocks
 
 
 class Framer:
     """Collects the bytes of one connection. `banner` is '' until its first line was seen.
 
-    `malformed` counts the blocks that were dropped: over `max_bytes`, or without any header. `passes_over`
-    says of a block that begins with `Event: ` whether nobody would read it: it is left out, and not counted.
+    `malformed` counts the blocks that were dropped: over `max_bytes`, or without any header. `select` gives
+    those of the blocks that somebody would read; the others, events all of them, are not even taken apart.
     """
 
     def __init__(
-        self, *, max_bytes: int = MAX_MESSAGE_BYTES, passes_over: Callable[[bytes], bool] = _nothing
+        self, *, max_bytes: int = MAX_MESSAGE_BYTES, select: Callable[[list[bytes]], list[bytes]] = _all
     ) -> None:
         self.banner = ""
         self.malformed = 0
         self._max_bytes = max_bytes
-        self._passes_over = passes_over
+        self._select = select
         self._rest: list[bytes] = []
         self._rest_bytes = 0
         self._is_first_line = True
@@ -141,24 +143,27 @@ class Framer:
         """The messages that these bytes complete, in order. Never raises."""
         if self._is_first_line:
             data = self._after_banner(data)
-        # What was kept is gone through again only by as many bytes as come now: the work stays linear.
-        if self._rest_bytes > len(data) and _BLOCK_END.search(self._seam() + data) is None:
-            self._keep(data)
-            return []
-        *blocks, rest = _BLOCK_END.split(b"".join([*self._rest, data]))
+        seam = self._seam()
+        # What was kept is gone through again only where a blank line may have been cut.
+        if _BLOCK_END.search(seam + data[:_SEAM]) is not None:
+            *blocks, rest = _BLOCK_END.split(b"".join([*self._rest, data]))
+        else:
+            *blocks, rest = _BLOCK_END.split(data)
+            if not blocks:
+                self._keep(data)
+                return []
+            blocks[0] = b"".join([*self._rest, blocks[0]])
+        could_be_too_long = self._rest_bytes + len(data) >= self._max_bytes
         self._rest, self._rest_bytes = [], 0
-        messages: list[Message] = []
-        if blocks and self._is_too_long:
+        if self._is_too_long:
             self._is_too_long = False
             self.malformed += 1
             del blocks[0]
-        for block in blocks:
-            if self._passes_over(block) and len(block) < self._max_bytes:
-                continue
-            if (message := self._checked(block)) is not None:
-                messages.append(message)
-        self._keep(rest if self._is_too_long else _unblank(rest))
-        return messages
+        if could_be_too_long:
+            blocks = self._short_enough(blocks)
+        messages = [self._message(block) for block in self._select(blocks)]
+        self._keep(_unblank(rest))
+        return [message for message in messages if message is not None]
 
     def _after_banner(self, data: bytes) -> bytes:
         """What was kept and what comes now, without a banner at its beginning."""
@@ -190,18 +195,22 @@ class Framer:
             self._rest = [self._seam()]
             self._rest_bytes = len(self._rest[0])
 
-    def _checked(self, block: bytes) -> Message | None:
-        has_header = block.startswith(_EVENT)
-        if not has_header:
-            block = _unblank(block)
-            if not block or block == b"\r":
-                return None
-        if len(block) < self._max_bytes:
-            message = Message.of_block(block)
-            if has_header or message:
-                return message
-        self.malformed += 1
-        return None
+    def _short_enough(self, blocks: list[bytes]) -> list[bytes]:
+        found = [block for block in map(_unblank, blocks) if len(block) < self._max_bytes]
+        self.malformed += len(blocks) - len(found)
+        return found
+
+    def _message(self, block: bytes) -> Message | None:
+        if block.startswith(_EVENT):
+            return Message.of_block(block)
+        block = _unblank(block)
+        if block in _NO_BLOCK:
+            return None
+        message = Message.of_block(block)
+        if not message:
+            self.malformed += 1
+            return None
+        return message
 
 
 def _unblank(block: bytes) -> bytes:

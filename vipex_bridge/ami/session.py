@@ -25,7 +25,7 @@ from panoramisk.message import Message as Answer
 
 from vipex_bridge.ami.framing import Framer, Message
 from vipex_bridge.ami.resync import Resync
-from vipex_bridge.ami.translate import passes_over
+from vipex_bridge.ami.translate import worth_reading
 from vipex_bridge.calls.events import CallEvent, ConnectionLost, ServerStopped
 from vipex_bridge.config.settings import Ami
 from vipex_bridge.errors import AmiError
@@ -289,7 +289,7 @@ class Session:
             lambda: _Link(
                 lambda messages: self._hear(resync, messages),
                 self._on_bytes,
-                Framer(passes_over=passes_over),
+                Framer(select=worth_reading),
             ),
             self._connect_timeout_s,
         )

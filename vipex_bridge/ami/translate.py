@@ -36,16 +36,21 @@ _ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v
 _READ_BYTES = 64 * 1024
 
 
-def passes_over(block: bytes) -> bool:
-    """Whether a block (without its last line feed) is an event that `translate` makes nothing of.
+def worth_reading(blocks: list[bytes]) -> list[bytes]:
+    """The blocks (without their last line feed), but for events that `translate` makes nothing of.
 
-    Told by its first line, without taking it apart: that is most of what a busy Asterisk sends. An event that
-    answers an action is not passed over; VarSet answers none.
+    Told by a block's first line, without taking it apart: most of what a busy Asterisk sends goes no further.
+    An event that answers an action is kept; VarSet, half of all events, answers none.
     """
-    first = block.partition(b"\n")[0]
-    if first in _VARSET:
-        return _VIPEX not in block and _MIXMONITOR not in block
-    return first not in _READ and first.startswith(b"Event: ") and b"ActionID" not in block
+    return [
+        block
+        for block in blocks
+        if (
+            _VIPEX in block or _MIXMONITOR in block
+            if block.startswith(_VARSET)
+            else block.partition(b"\n")[0] in _READ or not block.startswith(_EVENT) or b"ActionID" in block
+        )
+    ]
 
 
 def translate(message: Message, arrival: float) -> ev.CallEvent | None:
@@ -298,7 +303,7 @@ _TABLE: Mapping[str, Callable[[Message, float], ev.CallEvent | None]] = {
     "Shutdown": _shutdown,
 }
 
-_VARSET = (b"Event: VarSet\r", b"Event: VarSet")
+_EVENT, _VARSET = b"Event: ", b"Event: VarSet\r\n"
 _READ = frozenset(f"Event: {event}{end}".encode() for event in _TABLE for end in ("\r", ""))
 _VIPEX, _MIXMONITOR = b"VIPEX_", b"MIXMONITOR_"
 """What the names in `calls.events.VARIABLES` begin with: a block that has neither sets none of them."""

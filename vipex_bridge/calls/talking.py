@@ -14,14 +14,13 @@ def listen(record: CallRecord, hearing: Hearing, at: float, *, found: bool) -> l
     """
     began = []
     for channel in list(record.channels.values()):
+        company = hearing.company(channel.uniqueid)
+        talk = next((t for t in record.talks if t.channel == channel.uniqueid and t.end is None), None)
+        if talk is None and len(company) == 1:
+            continue
         if channel.role is not Role.EXTENSION and not _is_forwarded_to(record, channel):
             continue
-        talking = any(
-            record.role_of(other) is Role.OUTSIDE
-            for other in hearing.company(channel.uniqueid)
-            if other != channel.uniqueid
-        )
-        talk = next((t for t in record.talks if t.channel == channel.uniqueid and t.end is None), None)
+        talking = any(record.role_of(other) is Role.OUTSIDE for other in company if other != channel.uniqueid)
         if talk is not None and not talking:
             talk.end = at
         elif talk is None and talking:

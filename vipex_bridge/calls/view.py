@@ -14,7 +14,7 @@ def kind_of(record: CallRecord) -> Kind | None:
 
 def kind_by(record: CallRecord, root: Channel | None) -> Kind | None:
     """The kind of a call that has this root."""
-    if root is None or not any(linkedid in record.channels for linkedid in record.linkedids):
+    if root is None or record.channels.keys().isdisjoint(record.linkedids):
         return None
     if root.role is Role.OUTSIDE and not root.originated:
         return Kind.INBOUND
