@@ -31,7 +31,7 @@ from vipex_bridge.calls.numbering import Numbering
 from vipex_bridge.calls.tracker import Ended, Tracker
 
 SIZES, SHORT_SIZES = (100, 1_000, 10_000), (50, 200)
-ROUNDS = 5
+ROUNDS = 3
 FURTHER, SHORT_FURTHER = 300, 50
 GOAL_BYTES, GOAL_FLAT = 10_000, 1.2
 
