@@ -196,6 +196,8 @@ class CallRecord:
 
     def note(self, name: str) -> str | None:
         """The latest value of a variable on any of the call's channels, None when never set."""
+        if not self.notes:
+            return None
         return next((noted.value for noted in reversed(self.notes) if noted.name == name), None)
 
     def comes_from_outside(self, dial: Dial) -> bool:
