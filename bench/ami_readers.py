@@ -2,8 +2,8 @@
 
     python bench/ami_readers.py READER FILE
 
-Prints {"events": .., "cpu_s": .., "hung_up": .., "channels": ..}. `hung_up` is how many calls ended, or channels
-for who knows no calls; `channels` is how many hang-ups there are.
+Prints {"events": .., "cpu_s": .., "hung_up": .., "channels": ..}. `hung_up` is how many calls ended, or
+channels for who knows no calls; `channels` is how many hang-ups there are.
 """
 
 from __future__ import annotations
