@@ -18,11 +18,11 @@ That user needs the group of the socket: VIPEX_AGI_SOCKET, else /run/vipex-bridg
 A call waits for this program to start, so it imports what it must and no more: see `_import_pyst2`.
 """
 
+import _signal  # type: ignore[import-not-found]  # typeshed knows `signal` alone
 import _socket
 import io
 import os
 import select
-import signal
 import sys
 
 TYPE_CHECKING = False  # typing itself would take longer to import than this file
@@ -54,16 +54,29 @@ class _Silence:
 
 
 def _import_pyst2() -> "ModuleType":
-    """pyst2's `agi`, without two modules that cost more time than all the rest.
+    """pyst2's `agi`, without four modules that cost more time than all the rest, Python's own start apart.
 
-    `pprint` (with dataclasses and inspect) only formats what goes to _Silence, of `six` only PY3 is used.
+    `pprint` (with dataclasses and inspect) only formats what goes to _Silence; of `six` only PY3 is used;
+    `re` reads replies, which is done here; of `signal` (with enum, functools) its part in C is enough.
     """
-    for name, used, value in (("pprint", "pformat", repr), ("six", "PY3", True)):
-        if name not in sys.modules:
-            setattr(sys.modules.setdefault(name, type(sys)(name)), used, value)
-    import asterisk.agi
-
+    instead = {"pprint": _module(pformat=repr), "six": _module(PY3=True), "re": _module(compile=str)}
+    absent = {
+        name: module for name, module in {**instead, "signal": _signal}.items() if name not in sys.modules
+    }
+    sys.modules.update(absent)
+    try:
+        import asterisk.agi
+    finally:
+        # Whoever else wants one of them is to get the real one.
+        for name in absent:
+            del sys.modules[name]
     return asterisk.agi  # type: ignore[no-any-return]
+
+
+def _module(**holds: object) -> "ModuleType":
+    made = type(sys)("instead")
+    made.__dict__.update(holds)
+    return made
 
 
 def quoted(text: str) -> str:
@@ -125,7 +138,7 @@ class Dialplan:
         self.environment = [line for line in heard.lines if line.startswith("agi_")]
         """The `agi_*` lines; empty when Asterisk closed before it said any."""
         # pyst2 only notes a hang-up. Ending at once closes the bridge's socket, and that ends the lookup.
-        signal.signal(signal.SIGHUP, lambda number, frame: os._exit(0))
+        _signal.signal(_signal.SIGHUP, lambda number, frame: os._exit(0))
         if self._agi._got_sighup:
             raise CallerGone
 

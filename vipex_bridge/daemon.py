@@ -112,6 +112,7 @@ class Daemon:
             self._telling,
             self._lookups,
             numbering=numbering,
+            id_of_live=self._live.id_of,
             wake=self._deliveries.wake,
             on_lookup=self._note_lookup,
             lookup_log=self._lookup_log,

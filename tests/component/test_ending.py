@@ -13,6 +13,7 @@ from story import TRUNK, Story, inbound_example
 
 from vipex_bridge.bridge.ending import Ending
 from vipex_bridge.bridge.telling import Telling, numbering_of
+from vipex_bridge.calls.events import NewChannel
 from vipex_bridge.calls.tracker import Tracker
 from vipex_bridge.cdr.poller import Poller
 from vipex_bridge.config.load import load_text
@@ -37,6 +38,28 @@ def test_a_call_is_told_when_it_is_over_its_rows_are_there_and_it_has_settled(be
     assert '"direction": 1' in body(delivery)
     bench.step(100)
     assert len(bench.told()) == 1
+
+
+def test_the_id_of_a_call_is_known_while_it_is_up(bench: Bench) -> None:
+    story = inbound_example(START)
+    events, story.events = story.events, story.events[:-2]
+    [key] = {event.channel.linkedid for event in events if isinstance(event, NewChannel)}
+    assert asyncio.run(bench.live.id_of(key)) is None
+
+    async def asked_before_it_is_committed() -> int | None:
+        bench.live.on_events(story.events)
+        asking = asyncio.create_task(bench.live.id_of(key))
+        await asyncio.sleep(0)
+        assert not asking.done()
+        assert await bench.live.commit()
+        return await asking
+
+    found = asyncio.run(asked_before_it_is_committed())
+    assert found is not None
+    assert found == bench.store.call_id(key) == asyncio.run(bench.live.id_of(key))
+    story.events = events[-2:]
+    bench.happens(story)
+    assert asyncio.run(bench.live.id_of(key)) is None
 
 
 def test_rows_present_do_not_mean_that_the_call_is_over(bench: Bench) -> None:

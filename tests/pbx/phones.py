@@ -73,7 +73,7 @@ class Phone:
         """Places a call."""
         self.is_caller = True
         self._to = number
-        self._branch = f"z9hG4bK-vipex-{next(_branches)}"
+        self._branch = f"z9hG4bK-vipex-{next(_branches)}-[call_number]"
         return self._send(
             self._request("INVITE", "", f"Content-Type: application/sdp\nContent-Length: [len]\n\n{_SDP}")
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
 import structlog
@@ -13,6 +13,7 @@ from vipex_bridge.agi.call import AgiCall
 from vipex_bridge.bridge.telling import Telling
 from vipex_bridge.calls.document import CallView, Kind, Notice
 from vipex_bridge.calls.numbering import Numbering, Role, endpoint, shown_number
+from vipex_bridge.calls.record import CallRecord
 from vipex_bridge.calls.rows import uniqueid_epoch
 from vipex_bridge.calls.tracker import Tracker
 from vipex_bridge.calls.view import kind_of, view_of
@@ -42,18 +43,22 @@ class Answering:
         lookups: Lookups,
         *,
         numbering: Numbering,
+        id_of_live: Callable[[str], Awaitable[int | None]],
         wake: Callable[[str], None],
         clock: Callable[[], float] = time.time,
         on_lookup: Callable[[str, LookupResult], None] | None = None,
         lookup_log: LookupLog | None = None,
     ) -> None:
-        """`on_lookup` is told client and result of each lookup that was asked; `lookup_log` keeps them."""
+        """`id_of_live` gives the id of a call that is up, by its record's key, without asking the store.
+
+        `on_lookup` is told client and result of each lookup that was asked; `lookup_log` keeps them."""
         self._settings = settings
         self._tracker = tracker
         self._store = store
         self._telling = telling
         self._lookups = lookups
         self._numbering = numbering
+        self._id_of_live = id_of_live
         self._wake = wake
         self._clock = clock
         self._on_lookup = on_lookup
@@ -124,7 +129,7 @@ class Answering:
 
     def _view(self, call: AgiCall) -> CallView:
         """The call as AMI saw it so far, else as AGI itself describes it; the dialplan's labels win."""
-        record = self._tracker.call(call.linkedid) or self._tracker.call(call.uniqueid)
+        record = self._record(call)
         kind = kind_of(record) if record is not None else None
         if record is not None and kind is not None:
             view = view_of(record, kind)
@@ -148,11 +153,17 @@ class Answering:
             cc_call=said.get("VIPEX_CC_CALL") or view.cc_call,
         )
 
+    def _record(self, call: AgiCall) -> CallRecord | None:
+        """What AMI saw of the call."""
+        return self._tracker.call(call.linkedid) or self._tracker.call(call.uniqueid)
+
     async def _identify(self, call: AgiCall, view: CallView, within_s: float) -> int | None:
         """The call's id; None when the store does not give one soon: a caller is waiting."""
         try:
             async with asyncio.timeout(within_s):
-                return await asyncio.to_thread(self._take_id, call, view)
+                record = self._record(call)
+                known = await self._id_of_live(record.key) if record is not None else None
+                return known if known is not None else await asyncio.to_thread(self._take_id, call, view)
         except (BridgeError, TimeoutError) as error:
             log.error("lookup.no_id", uniqueid=call.uniqueid, error=str(error) or "the store is too slow")
             return None

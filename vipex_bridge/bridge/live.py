@@ -85,6 +85,9 @@ class Live:
         self._outputs: list[Notice | Ended] = []
         self._uncommitted = _NOTHING
         self._something = asyncio.Event()
+        self._committing = False
+        self._committed = asyncio.Event()
+        self._ids: dict[str, int] = {}
         self.events = Counter[str]()
         """Events taken so far, by their type."""
         self.noticed = Counter[str]()
@@ -119,17 +122,39 @@ class Live:
         batch = self._take()
         if not batch.records and not batch.notices:
             return True
+        self._committing = True
         try:
             ids = await asyncio.to_thread(self._commit, batch)
         except BridgeError as error:
             log.error("store.commit_failed", error=str(error), notices=len(batch.notices))
             self._uncommitted = replace(batch, was_tried=True)
             return False
+        finally:
+            self._committing = False
+            before, self._committed = self._committed, asyncio.Event()
+            before.set()
+        for journalled in batch.records:
+            # A call may have taken in another, under whose key it is no longer asked for.
+            for key in journalled.keys:
+                self._ids.pop(key, None)
+            if not journalled.is_over:
+                self._ids[journalled.keys[0]] = ids[journalled.keys[0]]
         for key in batch.ended:
             record = self._tracker.call(key)
             if record is not None and record.is_over() and record.key in ids:
                 self._on_ended(ids[record.key], record)
         return True
+
+    async def id_of(self, key: str) -> int | None:
+        """The id of the call that is up under that key: as soon as what has gathered is committed.
+
+        None for a call that is not up, or was not seen since the start.
+        """
+        for _ in range(2):
+            if key in self._ids or not (self._committing or self._something.is_set()):
+                break
+            await self._committed.wait()
+        return self._ids.get(key)
 
     def _take(self) -> _Batch:
         outputs, self._outputs = self._outputs, []

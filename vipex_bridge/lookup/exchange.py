@@ -1,6 +1,6 @@
 """Lookups: the question to the server while the caller waits, inside one deadline.
 
-Each exchange runs in a thread of its own, at most `MAX_THREADS` at once. The caller's side is
+Each exchange has a thread to itself, at most `MAX_THREADS` at once. The caller's side is
 asynchronous and never waits for such a thread beyond the deadline: a thread that is held up by resolving
 a name, which nothing can break off, is left behind and gives its place back when it ends.
 """
@@ -8,7 +8,6 @@ a name, which nothing can break off, is left behind and gives its place back whe
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -27,6 +26,7 @@ from vipex_bridge.lookup.breaker import CircuitBreaker
 from vipex_bridge.lookup.cache import AnswerCache, key
 from vipex_bridge.lookup.mapping import MAX_BODY_BYTES, map_answer
 from vipex_bridge.lookup.result import LookupResult, unasked
+from vipex_bridge.lookup.threads import Threads
 from vipex_bridge.lookup.values import Mismatch
 from vipex_bridge.render.request import Request
 
@@ -58,6 +58,7 @@ class Lookups:
         self._cache = AnswerCache()
         self._breakers: dict[str, tuple[Client, CircuitBreaker]] = {}
         self._places = asyncio.Semaphore(MAX_THREADS)
+        self._threads = Threads()
         self._closed = False
 
     async def ask(self, client: Client, request: Request, *, spent_s: float = 0.0) -> LookupResult:
@@ -127,7 +128,7 @@ class Lookups:
         return outcome.result
 
     def _in_thread(self, client: Client, request: Request, ends_at: float) -> asyncio.Future[_Outcome]:
-        """Ask in a thread that holds the place just taken, and gives it back when it ends."""
+        """Ask in a thread that holds the place just taken, and gives it back when it is done."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[_Outcome] = loop.create_future()
 
@@ -148,7 +149,7 @@ class Lookups:
                 _log.info("lookup.left_behind", client=client.name)
 
         try:
-            threading.Thread(target=run, name=f"lookup-{client.name}", daemon=True).start()
+            self._threads.run(f"lookup-{client.name}", run)
         except RuntimeError:
             ended(_Outcome(unasked(client, "UNREACHABLE", "no more threads: raise the limit of the service")))
         return future
