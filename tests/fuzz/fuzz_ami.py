@@ -9,7 +9,7 @@ from vipex_bridge.ami.translate import translate
 from vipex_bridge.calls.tracker import Tracker
 from vipex_bridge.errors import AmiError
 
-MAX_MESSAGE_CHARS = 2_000
+MAX_MESSAGE_BYTES = 2_000
 ARRIVAL = 1_795_409_430.0
 
 
@@ -21,12 +21,12 @@ def one_input(data: bytes) -> None:
     step = 1 + data[0] % 97 if data else 1
     stream = data[1:].replace(b"|", b"\r\n")
     messages = _framed([stream[at : at + step] for at in range(0, len(stream), step)])
-    if len(stream) < MAX_MESSAGE_CHARS:
+    if len(stream) < MAX_MESSAGE_BYTES:
         assert _framed([stream]) == messages
     tracker = Tracker(NUMBERING)
     for message in messages:
         said = sum(len(name) + len(value) for name in message for value in message.get_all(name))
-        assert said <= MAX_MESSAGE_CHARS
+        assert said <= MAX_MESSAGE_BYTES
         try:
             event = translate(message, ARRIVAL)
         except AmiError:
@@ -38,5 +38,5 @@ def one_input(data: bytes) -> None:
 
 
 def _framed(pieces: list[bytes]) -> list[Message]:
-    framer = Framer(max_chars=MAX_MESSAGE_CHARS)
+    framer = Framer(max_bytes=MAX_MESSAGE_BYTES)
     return [message for piece in pieces for message in framer.feed(piece)]

@@ -59,7 +59,7 @@ class Story:
         return self
 
     def up(self, name: str) -> Story:
-        self.channels[name] = replace(self.channels[name], state=6)
+        self.channels[name] = self.channels[name]._replace(state=6)
         self.events.append(ev.ChannelChanged(self.at, self.channels[name]))
         return self
 
@@ -93,8 +93,7 @@ def retold(events: list[ev.CallEvent], number: int) -> list[ev.CallEvent]:
     def moved(value: Any) -> Any:
         if not isinstance(value, ev.ChannelSnapshot):
             return value
-        return replace(
-            value,
+        return value._replace(
             uniqueid=f"{number}{value.uniqueid}",
             linkedid=f"{number}{value.linkedid}",
             name=value.name.replace("-0", f"-{number + 1}"),

@@ -5,7 +5,7 @@ Each step says what Asterisk would, in the words of `story`, and notes what is r
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from hypothesis import strategies as st
@@ -151,7 +151,7 @@ class Telling:
         names = [name for name, where in self.bridge_of.items() if where == bridge]
         oldest = min((channels[name].linkedid for name in names), key=_age)
         for name in names:
-            channels[name] = replace(channels[name], linkedid=oldest)
+            channels[name] = channels[name]._replace(linkedid=oldest)
 
     def parts(self, *names: str) -> None:
         for name in names:
@@ -207,7 +207,7 @@ class Telling:
             if sign == "dial":
                 self.dial_state(by, ring.dest)
             else:
-                ringing = replace(self.story.channels[ring.dest], state=5)
+                ringing = self.story.channels[ring.dest]._replace(state=5)
                 self.story.events.append(ev.ChannelChanged(self.story.at, ringing))
         if ring.pair:
             self.dial_state(ring.caller, ring.pair[0])

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vipex_bridge.ami import layouts
 from vipex_bridge.ami.framing import Message
 from vipex_bridge.ami.translate import snapshot, time_of, translate
 from vipex_bridge.calls import events as ev
@@ -84,10 +85,13 @@ class Resync:
 
     def take(self, message: Message, arrival: float) -> list[ev.CallEvent]:
         """The events that this message releases, in order; `arrival` is by our clock. Never raises."""
+        event = layouts.event_of(message)
+        if event is not None:
+            return self._pass_on(event)
         at = arrival + self.clock_offset_s
         action_id = message.get("actionid", "")
         try:
-            if message.get("ping") == "Pong":
+            if message.get("ping") == "Pong" and "event" not in message:
                 return self._pong(message, arrival)
             if action_id and action_id == self._status_id:
                 return self._status(message, at)
@@ -107,6 +111,10 @@ class Resync:
             return []
         if "timestamp" not in message:
             self.lacks_timestamps = True
+        return self._pass_on(event)
+
+    def _pass_on(self, event: ev.CallEvent) -> list[ev.CallEvent]:
+        """The event, or nothing yet while events are held."""
         if self._listed is not None:
             self._follow(event)
         if self.is_open:

@@ -25,6 +25,7 @@ from panoramisk.message import Message as Answer
 
 from vipex_bridge.ami.framing import Framer, Message
 from vipex_bridge.ami.resync import Resync
+from vipex_bridge.ami.translate import worth_reading
 from vipex_bridge.calls.events import CallEvent, ConnectionLost, ServerStopped
 from vipex_bridge.config.settings import Ami
 from vipex_bridge.errors import AmiError
@@ -64,8 +65,13 @@ class _Link(AMIProtocol):  # type: ignore[misc]  # panoramisk has no types
 
     encoding = "utf-8"
 
-    def __init__(self, on_read: Callable[[list[Message]], None], on_bytes: Callable[[bytes], None]) -> None:
-        self.framer = Framer()
+    def __init__(
+        self,
+        on_read: Callable[[list[Message]], None],
+        on_bytes: Callable[[bytes], None],
+        framer: Framer,
+    ) -> None:
+        self.framer = framer
         self.lost: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
         self._on_read = on_read
         self._on_bytes = on_bytes
@@ -108,7 +114,8 @@ class _Link(AMIProtocol):  # type: ignore[misc]  # panoramisk has no types
             return
         self._on_bytes(data)
         messages = self.framer.feed(data)
-        for message in messages:
+        # Mostly nothing is waiting for an answer: then no event is looked through for an ActionID.
+        for message in messages if self.responses else ():
             self.handle_message(message)
         if messages:
             self._on_read(messages)
@@ -279,7 +286,11 @@ class Session:
         resync = self._resync = Resync(self._resync.started)
         self._link = await _open(
             self._ami,
-            lambda: _Link(lambda messages: self._hear(resync, messages), self._on_bytes),
+            lambda: _Link(
+                lambda messages: self._hear(resync, messages),
+                self._on_bytes,
+                Framer(select=worth_reading),
+            ),
             self._connect_timeout_s,
         )
         return self._link
@@ -346,7 +357,7 @@ async def probe(ami: Ami, *, connect_timeout_s: float = 5.0, answer_timeout_s: f
 
     where = f"{ami.host}:{ami.port}"
     try:
-        link = await _open(ami, lambda: _Link(listen, lambda data: None), connect_timeout_s)
+        link = await _open(ami, lambda: _Link(listen, lambda data: None, Framer()), connect_timeout_s)
         try:
             await _log_in(link, ami, answer_timeout_s)
             refused = []

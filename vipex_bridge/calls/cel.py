@@ -146,7 +146,7 @@ class _Translation:
     def _started(self, row: CelRow) -> list[ev.CallEvent]:
         snapshot = self._snapshots[row.uniqueid]
         calls_in = snapshot.uniqueid == snapshot.linkedid and not self._is_originated(row.uniqueid)
-        found: list[ev.CallEvent] = [ev.NewChannel(row.at, replace(snapshot, state=_RING if calls_in else 0))]
+        found: list[ev.CallEvent] = [ev.NewChannel(row.at, snapshot._replace(state=_RING if calls_in else 0))]
         twin = self._named(local_twin(row.channel) or "")
         if twin is not None:
             found.append(ev.LocalBridge(row.at, *sorted((snapshot, twin), key=lambda half: half.name)))
@@ -242,7 +242,7 @@ class _Translation:
         return any(row.app == _ORIGINATED for row in self._of_channel[uniqueid])
 
     def _answered(self, row: CelRow) -> list[ev.CallEvent]:
-        snapshot = replace(self._snapshots[row.uniqueid], state=_UP)
+        snapshot = self._snapshots[row.uniqueid]._replace(state=_UP)
         return [ev.ChannelChanged(row.at, snapshot), *self._dial_ended(row, "ANSWER")]
 
     def _dial_ended(self, row: CelRow, status: str) -> list[ev.CallEvent]:

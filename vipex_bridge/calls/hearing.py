@@ -60,6 +60,8 @@ class Hearing:
 
     def company(self, uniqueid: str) -> set[str]:
         """Everyone who hears this channel, itself included."""
+        if uniqueid not in self._bridge_of and not self._names.get(uniqueid, "").startswith("Local/"):
+            return {uniqueid}
         found = {uniqueid}
         to_visit = [uniqueid]
         while to_visit:

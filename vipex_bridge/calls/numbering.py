@@ -53,6 +53,7 @@ def endpoint(channel_name: str) -> str:
     return _TAIL.sub("", name)
 
 
+@lru_cache(maxsize=65_536)
 def peer(channel_name: str) -> str:
     """What stands between the technology and the tail: `PJSIP/251-0000000e` -> `251`."""
     return endpoint(channel_name).partition("/")[2]
@@ -89,6 +90,7 @@ def dialled_number(dial_string: str) -> str | None:
     return number if any(character.isdigit() for character in number) else None
 
 
+_MOST_NAMED = 65_536
 LONGEST_EXTENSION = 32
 """Characters; callers choose their numbers, and the operator's expression must not be busy with one."""
 
@@ -103,6 +105,8 @@ class Numbering:
     forward_is_answer: bool = True
     devices: tuple[str, ...] = ()
     """Telephones that bear another name than the extension at them, even one of an extension's shape."""
+    _named: dict[str, bool] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What `is_named` found, by endpoint: every event of a channel asks it."""
 
     def is_trunk(self, channel_name: str) -> bool:
         """Whether the trunk list names this channel."""
@@ -110,7 +114,14 @@ class Numbering:
 
     def is_named(self, channel_name: str) -> bool:
         """Whether the channel's own name says which extension it is; that of a device does not."""
-        return self.is_extension(peer(channel_name)) and not _is_among(channel_name, self.devices)
+        where = endpoint(channel_name)
+        known = self._named.get(where)
+        if known is None:
+            if len(self._named) >= _MOST_NAMED:
+                self._named.clear()
+            known = self.is_extension(peer(channel_name)) and not _is_among(channel_name, self.devices)
+            self._named[where] = known
+        return known
 
     def is_extension(self, number: str) -> bool:
         """Whether a number has an extension's shape."""
@@ -165,5 +176,7 @@ class Numbering:
 
 
 def _is_among(channel_name: str, globs: tuple[str, ...]) -> bool:
+    if not globs:
+        return False
     name = endpoint(channel_name)
     return any(fnmatchcase(name, glob) for glob in globs)

@@ -13,6 +13,8 @@ from typing import Any
 
 from vipex_bridge.calls.numbering import Role
 
+_SOMEBODY = (Role.OUTSIDE, Role.EXTENSION)
+
 
 @dataclass(slots=True)
 class Channel:
@@ -158,12 +160,14 @@ class CallRecord:
         A caller who was put through to extensions that had been talking among themselves is the root:
         until then nobody outside was in their call.
         """
-        somebody = [c for c in self.channels.values() if c.role in (Role.OUTSIDE, Role.EXTENSION)]
+        somebody = [c for c in self.channels.values() if c.role in _SOMEBODY]
+        if len(somebody) < 2:
+            return somebody[0] if somebody else None
         by_others = {dial.dest for dial in self.dials if dial.caller is not None}
         # A line that was dialled from within the call did not begin it.
         people = [c for c in somebody if c.role is Role.EXTENSION or c.uniqueid not in by_others] or somebody
-        oldest = min(people, key=self._age, default=None)
-        if oldest is None or oldest.role is Role.OUTSIDE:
+        oldest = min(people, key=self._age)
+        if oldest.role is Role.OUTSIDE:
             return oldest
         dialled = {dial.dest for dial in self.dials}
         outside = [c for c in people if c.role is Role.OUTSIDE]
@@ -192,6 +196,8 @@ class CallRecord:
 
     def note(self, name: str) -> str | None:
         """The latest value of a variable on any of the call's channels, None when never set."""
+        if not self.notes:
+            return None
         return next((noted.value for noted in reversed(self.notes) if noted.name == name), None)
 
     def comes_from_outside(self, dial: Dial) -> bool:

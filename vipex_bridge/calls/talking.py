@@ -14,17 +14,23 @@ def listen(record: CallRecord, hearing: Hearing, at: float, *, found: bool) -> l
     """
     began = []
     for channel in list(record.channels.values()):
+        company = hearing.company(channel.uniqueid)
+        talk = _open_talk(record, channel.uniqueid) if record.talks else None
+        if talk is None and len(company) == 1:
+            continue
         if channel.role is not Role.EXTENSION and not _is_forwarded_to(record, channel):
             continue
-        others = hearing.company(channel.uniqueid) - {channel.uniqueid}
-        talking = any(record.role_of(other) is Role.OUTSIDE for other in others)
-        talk = next((t for t in record.talks if t.channel == channel.uniqueid and t.end is None), None)
+        talking = any(record.role_of(other) is Role.OUTSIDE for other in company if other != channel.uniqueid)
         if talk is not None and not talking:
             talk.end = at
         elif talk is None and talking:
             record.talks.append(Talk(channel.uniqueid, at, start_is_estimate=found))
             began.append(channel)
     return began
+
+
+def _open_talk(record: CallRecord, uniqueid: str) -> Talk | None:
+    return next((t for t in record.talks if t.channel == uniqueid and t.end is None), None)
 
 
 def _is_forwarded_to(record: CallRecord, channel: Channel) -> bool:

@@ -33,7 +33,7 @@ from vipex_bridge.calls.transfers import (
     note_unparked,
     sender_of,
 )
-from vipex_bridge.calls.view import kind_of, view_of
+from vipex_bridge.calls.view import kind_by, kind_of, view_by, view_of
 
 _RING, _RINGING, _UP = 4, 5, 6
 
@@ -391,6 +391,6 @@ class Tracker:
             self._tell("arrival", record, at)
 
     def _tell(self, event: str, record: CallRecord, at: float, exten: str | None = None) -> None:
-        kind = kind_of(record)
-        if kind is Kind.INBOUND:
-            self._out.append(Notice(event, view_of(record, kind), at, exten))
+        root = record.root()
+        if root is not None and kind_by(record, root) is Kind.INBOUND:
+            self._out.append(Notice(event, view_by(record, Kind.INBOUND, root), at, exten))

@@ -9,8 +9,12 @@ from vipex_bridge.calls.record import CallRecord, Channel, Dial
 
 def kind_of(record: CallRecord) -> Kind | None:
     """The kind by the root channel (call trees, section 4); None while the root was not seen."""
-    root = record.root()
-    if root is None or not any(linkedid in record.channels for linkedid in record.linkedids):
+    return kind_by(record, record.root())
+
+
+def kind_by(record: CallRecord, root: Channel | None) -> Kind | None:
+    """The kind of a call that has this root."""
+    if root is None or record.channels.keys().isdisjoint(record.linkedids):
         return None
     if root.role is Role.OUTSIDE and not root.originated:
         return Kind.INBOUND
@@ -69,6 +73,11 @@ def view_of(record: CallRecord, kind: Kind) -> CallView:
     root = record.root()
     if root is None:
         raise ValueError("a call with a kind has a root")
+    return view_by(record, kind, root)
+
+
+def view_by(record: CallRecord, kind: Kind, root: Channel) -> CallView:
+    """The same, of a call that has this root."""
     inbound = kind is Kind.INBOUND
     return CallView(
         key=record.key,

@@ -37,8 +37,8 @@ def cut(data: bytes, places: list[int]) -> list[bytes]:
     return [data[start:end] for start, end in pairwise(edges)]
 
 
-def frame(chunks: list[bytes], max_chars: int = 1024 * 1024) -> tuple[list[Message], Framer]:
-    framer = Framer(max_chars=max_chars)
+def frame(chunks: list[bytes], max_bytes: int = 1024 * 1024) -> tuple[list[Message], Framer]:
+    framer = Framer(max_bytes=max_bytes)
     return [message for chunk in chunks for message in framer.feed(chunk)], framer
 
 
@@ -79,13 +79,13 @@ def test_random_bytes_never_raise(chunks: list[bytes]) -> None:
 @given(
     data=st.lists(FRAGMENTS, max_size=40).map(b"".join),
     places=st.lists(st.integers(min_value=0, max_value=10**4), max_size=20),
-    max_chars=st.sampled_from([20, 40, 90, 1000]),
+    max_bytes=st.sampled_from([20, 40, 90, 1000]),
 )
 def test_any_split_of_damaged_bytes_gives_the_same_messages_and_count(
-    data: bytes, places: list[int], max_chars: int
+    data: bytes, places: list[int], max_bytes: int
 ) -> None:
-    messages, framer = frame([data], max_chars)
-    split_messages, split_framer = frame(cut(data, places), max_chars)
+    messages, framer = frame([data], max_bytes)
+    split_messages, split_framer = frame(cut(data, places), max_bytes)
     assert split_messages == messages
     assert split_framer.malformed == framer.malformed
 
@@ -143,7 +143,7 @@ def test_what_is_longer_than_the_limit_is_dropped_and_the_next_message_is_read(w
 
 
 def test_a_line_without_end_takes_no_memory_without_end() -> None:
-    framer = Framer(max_chars=10_000)
+    framer = Framer(max_bytes=10_000)
     for _ in range(1000):
         framer.feed(b"x" * 4096)
         assert sum(len(part) for part in framer._rest) <= 10_000
