@@ -160,9 +160,8 @@ class Tracker:
         origin = record.origin(dial)
         if origin is not None:
             dial.queue = record.present_queue(origin.uniqueid)
-        if caller is None:
-            dest.originated = True
         record.dials.append(dial)
+        record.note_originated()
         return record, dial
 
     def _dial_begin(self, event: ev.DialBegin) -> None:
