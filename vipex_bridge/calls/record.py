@@ -6,7 +6,7 @@ A record is journalled in the store as JSON, so it holds plain values only. Chan
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from math import floor
 from typing import Any
@@ -160,6 +160,7 @@ class CallRecord:
         """
         somebody = [c for c in self.channels.values() if c.role in (Role.OUTSIDE, Role.EXTENSION)]
         by_others = {dial.dest for dial in self.dials if dial.caller is not None}
+        by_others -= {c.uniqueid for c in somebody if c.originated}
         # A line that was dialled from within the call did not begin it.
         people = [c for c in somebody if c.role is Role.EXTENSION or c.uniqueid not in by_others] or somebody
         oldest = min(people, key=self._age, default=None)
@@ -236,6 +237,28 @@ class CallRecord:
                 return None
             half = up[-1]
         return half if half.role is not Role.LOCAL else None
+
+    def note_originated(self, dials: Iterable[Dial]) -> None:
+        """Marks what Asterisk had rung by itself: any channel, or a line by way of a Local channel."""
+        for dial in dials:
+            dest = self.channels[dial.dest]
+            is_line = dial.caller is None or dest.role is Role.OUTSIDE
+            dest.originated = dest.originated or (is_line and self._is_originated(dial))
+
+    def _is_originated(self, dial: Dial) -> bool:
+        """Whether nobody's channel had it made: followed back through the second halves of Local channels."""
+        seen: set[str] = set()
+        while dial.caller is not None and dial.dest not in seen:
+            seen.add(dial.dest)
+            half = self.channels.get(dial.caller)
+            if half is None or half.role is not Role.LOCAL or not half.name.endswith(";2"):
+                return False
+            first = self.by_name(half.name[:-1] + "1")
+            back = next((d for d in self.dials if first is not None and d.dest == first.uniqueid), None)
+            if first is None or first.originated or back is None:
+                return first is not None and first.originated
+            dial = back
+        return dial.caller is None
 
     def absorb(self, other: CallRecord) -> None:
         """Takes over all that is known of a call that turned out to be the same one."""

@@ -99,6 +99,7 @@ def add_rows(record: CallRecord, rows: Sequence[CdrRow], numbering: Numbering) -
             _name_device(dest, row, numbering)
         if record.partial and row.dstchannel and (dest is None or dest.uniqueid not in whole):
             _add_attempt(record, row, numbering)
+    record.note_originated(record.dials)
     if record.partial:
         _leave_to_rows(record, ordered)
     _add_notes(record, ordered)
@@ -195,8 +196,9 @@ def _add_caller(record: CallRecord, row: CdrRow, end: float, numbering: Numberin
             return
         channel = _channel(row.uniqueid, row.channel, row, numbering)
         channel.number = row.src
-        # The application of a channel that Asterisk rang itself (click to call, call back).
-        channel.originated = row.lastapp == "AppDial2"
+        # Asterisk rang it itself (click to call, call back): so its application, or nobody's Local channel.
+        began_it = row.uniqueid == row.linkedid and row.channel.endswith(";1")
+        channel.originated = row.lastapp == "AppDial2" or began_it
         channel.dialled = _dialled(row)
         record.channels[row.uniqueid] = channel
         channel.ended = end

@@ -160,9 +160,9 @@ class Tracker:
         origin = record.origin(dial)
         if origin is not None:
             dial.queue = record.present_queue(origin.uniqueid)
-        if caller is None:
-            dest.originated = True
         record.dials.append(dial)
+        # What a Local channel's second half dialled may have been seen before its first half.
+        record.note_originated([dial] if caller is not None else record.dials)
         return record, dial
 
     def _dial_begin(self, event: ev.DialBegin) -> None:

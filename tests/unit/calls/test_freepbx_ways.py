@@ -31,6 +31,9 @@ TOLD: dict[str, tuple[list[str], tuple[int, str | None, str | None, int, int]]] 
     "follow_me_not_confirmed": (["arrival", "ringing 211", "answer 211", "hangup"], (1, "211", "211", 7, 2)),
     "call_forward": (["arrival", "answer 214", "hangup"], (1, "214", "214", 2, 2)),
     "device_dials": ([], (0, "231", "231", 2, 2)),
+    "call_back": ([], (0, "217", "217", 2, 5)),
+    "call_back_not_taken": ([], (0, None, None, 2, 0)),
+    "call_back_declined": ([], (0, "218", "218", 1, 1)),
 }
 """The notices; then direction, exten, last_exten, ringtime and billsec of the call, which has no sub_cdrs."""
 
