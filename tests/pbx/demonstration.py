@@ -6,8 +6,9 @@ import sys
 import threading
 import time
 
+from cases import Cast, menus_extension_and_queue
 from house import CLIENTS, House
-from phones import Phone, caller, extension, line
+from phones import Phone, extension, line
 from playing import play
 
 from vipex_bridge.receive.checked import checked
@@ -16,19 +17,7 @@ from vipex_bridge.receive.show import ReceivedRequest, show
 
 def inbound_example() -> list[Phone]:
     """IVR keys 1 and 2, then 200 rings for 4 s in vain, 221 declines, 251 answers after 8 s and talks 4 s."""
-    return [
-        extension("200").rings().is_cancelled(),
-        extension("221").refuses(),
-        extension("251").rings(8).answers().talks(4).hangs_up(),
-        caller("3642999425")
-        .dials("3642999408")
-        .is_answered()
-        .waits(1)
-        .presses("1")
-        .waits(1)
-        .presses("2")
-        .waits_for_bye(),
-    ]
+    return menus_extension_and_queue(Cast("3642999408", "200", "221", "251"))
 
 
 def outgoing_example() -> list[Phone]:

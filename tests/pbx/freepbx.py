@@ -9,8 +9,20 @@ from laboratory import HERE, SECOND_PORTS, Ports, endpoint_conf
 from sql_servers import SqlServer
 from sql_sources import WrittenToServer
 
-TELEPHONES = (*(str(number) for number in range(201, 219)), "701")
-TRUNKS = ("trunk3", "trunk4")
+TELEPHONES = (*(str(number) for number in (*range(201, 220), *range(232, 250))), "701")
+TRUNKS = ("trunk3", "trunk4", "trunk5")
+PICKUP_GROUPS = {
+    **dict.fromkeys(("218", "219"), 2),
+    **dict.fromkeys(("208", "209", "210"), 3),
+    **dict.fromkeys(("201", "202", "203"), 4),
+}
+"""Who may take whose calls, where that is not everybody's; many calls are played at once."""
+
+NUMBERS = """
+  extensions: '^2\\d\\d$'
+  devices: ['PJSIP/701']
+"""
+"""The bridge's `numbers` there."""
 
 
 class Freepbx:
@@ -43,4 +55,4 @@ def go_its_ways(etc: Path, ports: Ports) -> None:
         (etc / source.name).write_text(source.read_text("utf-8").replace("@AGI@", agi[1]), "utf-8")
     with (etc / "pjsip.conf").open("a", encoding="utf-8") as pjsip:
         for name in (*TRUNKS, *TELEPHONES):
-            pjsip.write(endpoint_conf(ports, name))
+            pjsip.write(endpoint_conf(ports, name, PICKUP_GROUPS.get(name, 1)))

@@ -7,13 +7,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
 from typing import Any, Self
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 from bridge_process import BridgeProcess
+from house_store import new_store
 from laboratory import DEFAULT_PORTS, SECRET, Asterisk, Ports
 
 from vipex_bridge.receive.server import Receiver, parse_answer
@@ -34,7 +35,7 @@ numbers:
     - {{extension: '1102', user_id: 6, user_number: '3619996102', cost_location: '12'}}
     - {{extension: '251', user_id: 7, user_number: '3619996251'}}
   tariff: tariff.csv
-store: sqlite:///{state}/state.db
+store: {store}
 clients:
 """
 
@@ -97,7 +98,8 @@ class House:
     `ami_port` is where the bridge looks for the AMI, if not at Asterisk's own port. `launched_by` gives the
     command that starts the bridge, once Asterisk is up; `asterisk_runs_as` is Asterisk's user and group.
     `prepare` may change Asterisk's files, and `sources` is where the bridge finds CDR and CEL.
-    `numbers` says what extensions look like; `asterisk_root` is where another Asterisk is than the usual one.
+    `numbers` says what extensions look like; `asterisk_root` is where another Asterisk is than the usual one;
+    `new_store` gives the URL of an empty store, and a folder to use for it.
     """
 
     def __init__(
@@ -112,6 +114,7 @@ class House:
         sources: str = SOURCES,
         numbers: str = NUMBERS,
         asterisk_root: Path | None = None,
+        new_store: Callable[[Path], AbstractContextManager[str]] = new_store,
     ) -> None:
         self._launched_by = launched_by
         self._open = ExitStack()
@@ -123,7 +126,9 @@ class House:
         self.receiver = Receiver(answers=self.answers, on_request=on_request)
         self.asterisk = Asterisk(ports, asterisk_runs_as, prepare, asterisk_root)
         (folder / "tariff.csv").write_text(TARIFF)
-        (folder / "state").mkdir()
+        self.state = folder / "state"
+        """Where the bridge's store is, if it is a file."""
+        self.state.mkdir()
         configuration = (CONFIGURATION + clients).format(
             ports=ports,
             sources=sources.strip("\n").format(cdr=self.asterisk.cdr_database) + "\n",
@@ -131,7 +136,7 @@ class House:
             zone=self.asterisk.time_zone,
             ami_port=ami_port or ports.ami,
             secret=SECRET,
-            state=folder / "state",
+            store=self._open.enter_context(new_store(self.state)),
             socket=self.asterisk.agi_socket,
             recordings=self.asterisk.recordings,
             url=self.receiver.url,

@@ -33,7 +33,9 @@ TIME_ZONE = "Europe/Budapest"
 
 HOSTS = {"trunk": 2, "trunk2": 3, "200": 20, "221": 21, "251": 51, "252": 52, "1102": 102}
 """Who is who by the last part of the address: two trunks, five extensions."""
-OTHERS = {"trunk3": 4, "trunk4": 5, "701": 71} | {str(number): number for number in range(201, 219)}
+OTHERS = {"trunk3": 4, "trunk4": 5, "trunk5": 6, "701": 71} | {
+    str(number): number for number in range(201, 250) if str(number) not in HOSTS
+}
 """Addresses of those that only a laboratory with more trunks and telephones has."""
 
 
@@ -389,12 +391,13 @@ def _pjsip_conf(ports: Ports) -> str:
     return "\n".join([*parts, *(endpoint_conf(ports, name) for name in HOSTS)])
 
 
-def endpoint_conf(ports: Ports, name: str) -> str:
-    """The sections of pjsip.conf for a trunk or a telephone."""
+def endpoint_conf(ports: Ports, name: str, group: int = 1) -> str:
+    """The sections of pjsip.conf for a trunk or a telephone, whose group may take each other's calls."""
     address = ports.address(name)
     is_trunk = name.startswith("trunk")
     own = "context = from-trunk" if is_trunk else (
-        f'context = from-internal\ncallerid = "Ext {name}" <{name}>\ncall_group = 1\npickup_group = 1'
+        f'context = from-internal\ncallerid = "Ext {name}" <{name}>\n'
+        f"call_group = {group}\npickup_group = {group}"
     )  # fmt: skip
     user = "" if is_trunk else f"{name}@"
     return (

@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 from array import array
+from contextlib import suppress
 from pathlib import Path
 
 from handover import hand_over
@@ -53,6 +54,7 @@ class Playing:
         began = time.monotonic()
         for phone in callers:
             time.sleep(max(0.0, began + phone.starts_after_s - time.monotonic()))
+            self._wait_until_it_is_free(phone)
             self._start(phone, tone)
 
     def finish(self) -> Timeline:
@@ -93,6 +95,13 @@ class Playing:
 
     def _address(self, phone: Phone) -> str:
         return self._asterisk.ports.address(phone.where)
+
+    def _wait_until_it_is_free(self, phone: Phone) -> None:
+        """The same telephone may be in an earlier call still."""
+        for earlier, process in self._running:
+            if (earlier.where, earlier.port) == (phone.where, phone.port):
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(_TIMEOUT_S)
 
     def _start(self, phone: Phone, tone: Path) -> None:
         scenario = self._file(phone, "xml")

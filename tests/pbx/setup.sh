@@ -92,7 +92,11 @@ asterisk_root() {
 
 # The oldest Asterisk that is still met, to play the same calls through.
 old_asterisk_root() {
-  [ -e "$old_root.made" ] && [ -x "$old_root/usr/sbin/asterisk" ] && return
+  [ -e "$old_root.made" ] && [ -x "$old_root/usr/sbin/asterisk" ] || make_old_root
+  has "$old_root" odbc-mariadb asterisk-voicemail
+}
+
+make_old_root() {
   mountpoint -q "$old_root/proc" && umount "$old_root/proc"
   rm -rf "$old_root" "$old_root.made"
   mkdir -p "$(dirname "$old_root")"
@@ -104,9 +108,17 @@ old_asterisk_root() {
 odbc() {
   if command -v asterisk >/dev/null; then
     dpkg-query -W -f '${Status}' odbc-mariadb 2>/dev/null | grep -q 'ok installed' || install odbc-mariadb
-  elif ! chroot "$root" dpkg-query -W odbc-mariadb >/dev/null 2>&1; then
-    chroot "$root" sh -c 'apt-get update -qq && apt-get install -y -qq --no-install-recommends odbc-mariadb >/dev/null'
+  else
+    has "$root" odbc-mariadb
   fi
+}
+
+# A root made earlier may lack packages that are wanted now.
+has() {
+  local where=$1
+  shift
+  chroot "$where" dpkg-query -W "$@" >/dev/null 2>&1 ||
+    chroot "$where" sh -c 'apt-get update -qq && apt-get install -y -qq --no-install-recommends "$@" >/dev/null' sh "$@"
 }
 
 make_root() {

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import cases
 import pytest
+from cases import Cast
 from house import House
 from parts import lengths
 from phones import Phone, extension, line
@@ -14,6 +16,7 @@ from playing import Playing
 pytestmark = pytest.mark.pbx
 
 MOBILE = "36301112222"
+AGENT = Cast(first="1102")
 OUTBOUND: dict[str, Any] = {
     "direction": 0, "dst": MOBILE, "dst_user_id": None, "other_party_number": MOBILE, "pincode": None,
     "ivr_digits": None, "cc_call": -1, "custom_field": None, "sub_cdrs": [],
@@ -72,7 +75,7 @@ def test_click_to_call_whose_far_end_is_busy(house: House) -> None:
         house,
         "PJSIP/1102",
         MOBILE,
-        [extension("1102").rings(1).answers().waits_for_bye(), line(MOBILE).waits(1).refuses()],
+        cases.click_to_one_who_is_busy(AGENT),
         shown="1102",
     )
     expected = {**OUTBOUND, **BY_1102, "answer_time": None, "price": None, "monitor_file": None}
@@ -82,7 +85,7 @@ def test_click_to_call_whose_far_end_is_busy(house: House) -> None:
 
 def test_click_to_call_that_the_agent_declines_is_told_to_nobody(house: House) -> None:
     before = len(house.receiver.requests_received())
-    playing = Playing(house.asterisk, [extension("1102").rings(1).refuses()])
+    playing = Playing(house.asterisk, cases.click_that_the_agent_declines(AGENT))
     house.asterisk.originate("PJSIP/1102", MOBILE, CallerID="<1102>")
     playing.finish()
     # A call that is told, placed afterwards, shows that the declined one's turn has passed.
@@ -102,10 +105,7 @@ def test_call_back_rings_the_missed_caller_and_then_the_extension(house: House) 
         house,
         f"PJSIP/{MOBILE}@trunk",
         "251",
-        [
-            line(MOBILE).rings(2).answers().talks(5).hangs_up(),
-            extension("251").rings(1).answers().waits_for_bye(),
-        ],
+        cases.call_back(Cast()),
     )
     expected = {**OUTBOUND, **BY_251}
     assert {name: document[name] for name in expected} == expected
@@ -115,7 +115,7 @@ def test_call_back_rings_the_missed_caller_and_then_the_extension(house: House) 
 
 
 def test_call_back_that_the_missed_caller_does_not_take(house: House) -> None:
-    document = originated(house, f"PJSIP/{MOBILE}@trunk", "251", [line(MOBILE).rings(2).refuses()])
+    document = originated(house, f"PJSIP/{MOBILE}@trunk", "251", cases.call_back_not_taken(Cast()))
     nobody = dict.fromkeys([*BY_251, "answer_time", "price", "monitor_file", "cost_location"])
     expected = {**OUTBOUND, **nobody}
     assert {name: document[name] for name in expected} == expected, "no extension had part in it yet"

@@ -1,68 +1,16 @@
 """The cases of the other tests on a PBX that goes FreePBX's ways, with its CDR table on MariaDB.
 
-The calls of an act are played side by side; each is known by its outside number.
+More of them: test_freepbx_more_for_real.py. The calls of an act are played side by side.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
-from typing import Any
-
 import pytest
-from freepbx import Freepbx
+from acts import Told, fields, is_as_lived, parties, recorded, told
 from house import House
-from laboratory import SECOND_PORTS
-from parts import tree
 from phones import Phone, caller, extension
-from played import Played, check_arithmetic
-from playing import Playing
-from sql_servers import SqlServer
-from timeline import Lived, Timeline
 
 pytestmark = pytest.mark.pbx
-
-NUMBERS = """
-  extensions: '^2\\d\\d$'
-  devices: ['PJSIP/701']
-"""
-
-
-class Told(dict[str, Played]):
-    """What came of each call of an act, by its outside number; `lived` is what the telephones saw of all."""
-
-    lived: Timeline
-
-
-@pytest.fixture(scope="module")
-def freepbx_house(mariadb_server: SqlServer) -> Iterator[House]:
-    pbx = Freepbx(mariadb_server)
-    with House(SECOND_PORTS, prepare=pbx.prepare, sources=pbx.sources, numbers=NUMBERS) as running:
-        yield running
-
-
-def told(house: House, phones: list[Phone], calls: int, meanwhile: Callable[[], None] = lambda: None) -> Told:
-    before = len(house.receiver.requests_received())
-    playing = Playing(house.asterisk, phones)
-    meanwhile()
-    lived = playing.finish()
-    documents = house.documents(calls, before)
-    all_legs = {d["id"]: d for d in house.documents(calls, before, "/cdr-all")}
-    notices = house.received("/events", before)
-    assert len(documents) == calls
-    assert "cdr.source_failed" not in house.bridge.log()
-    found = Told()
-    found.lived = lived
-    for document in documents:
-        check_arithmetic(document)
-        own = [notice for notice in notices if notice["id"] == document["id"]]
-        found[document["other_party_number"]] = Played(
-            notices=own,
-            events=[(notice["event"], notice["exten"]) for notice in own],
-            documents=[document],
-            all_legs=[all_legs[document["id"]]],
-        )
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -468,26 +416,3 @@ def test_click_to_call(evening: Told) -> None:
     assert (call.events, fields(call)) == ([], (0, "217", "217", []))
     assert call.document["src"] == "217"
     assert is_as_lived(call.document, evening.lived.of("36301888888"))
-
-
-def fields(call: Played) -> tuple[int, str | None, str | None, list[Any]]:
-    """What most cases are told by."""
-    document = call.document
-    return document["direction"], document["exten"], document["last_exten"], document["sub_cdrs"]
-
-
-def parties(call: Played) -> list[tuple[int, str]]:
-    """The parts in order, as (direction, exten)."""
-    return [part[:2] for part in tree(call.document)]
-
-
-def is_as_lived(part: dict[str, Any], phone: Lived) -> bool:
-    """Whether it rang and talked as long as that telephone did; whole seconds are cut off at both ends."""
-    talked_s = phone.talk_s if part["answer_time"] is not None else 0.0
-    off_s: tuple[float, float] = abs(part["ringtime"] - phone.ring_s), abs(part["billsec"] - talked_s)
-    return max(off_s) <= 1
-
-
-def recorded(call: Played) -> str:
-    """The recording's name, without what differs from day to day."""
-    return re.sub(r"\d{8}-\d{6}-\d+\.\d+", "DAY-TIME-ID", call.document["monitor_file_name"])

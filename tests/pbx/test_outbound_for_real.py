@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import cases
 import pytest
+from cases import Cast
 from house import House
 from parts import lengths, tree
-from phones import Phone, caller, extension, line
+from phones import Phone, extension, line
 from played import check_arithmetic, played, seconds
 
 pytestmark = pytest.mark.pbx
 
 CALLER, MOBILE = "3642999425", "36301112222"
-CODE_S = 0.2
-"""Between two keys."""
+AGENT = Cast(first="1102")
 BY_1102: dict[str, Any] = {
     "direction": 0, "src": "1102", "src_user_id": 6, "dst": MOBILE, "dst_user_id": None, "exten": "1102",
     "last_exten": "1102", "pincode": None, "ivr_digits": None, "cc_call": -1, "cost_location": "12",
@@ -63,46 +65,28 @@ def test_outbound_that_is_refused(house: House, status: str, code: int) -> None:
 
 
 def test_outbound_that_rings_in_vain(house: House) -> None:
-    call = played(
-        house,
-        [
-            line(MOBILE).waits(1).rings().is_cancelled(),
-            extension("1102").dials(MOBILE).hears_ringing().waits(3).gives_up(),
-        ],
-    )
+    call = played(house, cases.outbound_in_vain(AGENT))
     check(call.document, {**BY_1102, "answer_time": None})
     assert (call.events, lengths(call.document)) == ([], (4, 3, 0))
 
 
-def ringback_after_an_announcement() -> Phone:
-    return line(MOBILE).sends_early_media(1).rings(2).answers().waits_for_bye()
-
-
-def ringback_as_sound() -> Phone:
-    return line(MOBILE).sends_early_media(3).answers().waits_for_bye()
-
-
 @pytest.mark.parametrize(
-    ("far_end", "ring_s"),
-    [(ringback_after_an_announcement, 2), (ringback_as_sound, 0)],
+    ("case", "ring_s"),
+    [(cases.outbound_with_ringback_after_sound, 2), (cases.outbound_with_sound_alone, 0)],
     ids=["183 then 180", "183 alone"],
 )
-def test_outbound_with_sound_before_the_answer(house: House, far_end: Any, ring_s: int) -> None:
+def test_outbound_with_sound_before_the_answer(
+    house: House, case: Callable[[Cast], list[Phone]], ring_s: int
+) -> None:
     """Sound is no answer and no ringing: only 180 is."""
-    call = played(house, [far_end(), extension("1102").dials(MOBILE).is_answered().talks(1).hangs_up()])
+    call = played(house, case(AGENT))
     check(call.document, BY_1102)
     assert (call.events, lengths(call.document)) == ([], (4, ring_s, 1))
     assert seconds(call.document, "answer_time") == 3
 
 
 def test_outbound_to_an_announcement_that_ends_in_a_refusal(house: House) -> None:
-    call = played(
-        house,
-        [
-            line(MOBILE).waits(1).sends_early_media(2).refuses("404 Not Found"),
-            extension("1102").dials(MOBILE).hears_early_media().is_refused(404),
-        ],
-    )
+    call = played(house, cases.outbound_to_an_announcement(AGENT))
     check(call.document, {**BY_1102, "answer_time": None})
     assert (call.events, lengths(call.document)) == ([], (3, 0, 0))
 
@@ -150,16 +134,7 @@ def test_outbound_then_blind_transferred_to_a_colleague(house: House) -> None:
 
 
 def test_outbound_then_attended_transferred_to_a_colleague(house: House) -> None:
-    other = extension("1102", port=5063).after(3).dials("252").is_answered().waits(1).consulted()
-    call = played(
-        house,
-        [
-            extension("1102").dials(MOBILE).is_answered().hands_over(other),
-            other.waits_for_bye(),
-            extension("252").rings(1).answers().waits_for_bye(),
-            line(MOBILE).rings(1).answers().talks(7).hangs_up(),
-        ],
-    )
+    call = played(house, cases.outbound_then_attended_transfer(AGENT))
     assert call.events == []
     check_passed_on(call.document, [(0, "1102", 1, 4), (0, "252", 0, 3)])
     assert lengths(call.document) == (8, 1, 7)
@@ -169,14 +144,7 @@ def test_outbound_then_attended_transferred_to_a_colleague(house: House) -> None
 
 
 def test_internal_call_whose_caller_is_sent_outside(house: House) -> None:
-    call = played(
-        house,
-        [
-            extension("251").dials("252").is_answered().waits_for_bye(),
-            extension("252").rings(1).answers().waits(2).transfers_to(MOBILE),
-            line(MOBILE).rings(2).answers().talks(2).hangs_up(),
-        ],
-    )
+    call = played(house, cases.internal_caller_is_sent_outside(Cast()))
     own = {"src": "251", "src_user_id": 7, "exten": "251", "last_exten": "251", "user_number": "3619996251"}
     check(call.document, {**BY_1102, **own})
     assert (call.events, lengths(call.document)) == ([], (7, 2, 2))
@@ -184,29 +152,14 @@ def test_internal_call_whose_caller_is_sent_outside(house: House) -> None:
 
 
 def test_internal_call_whose_called_colleague_is_sent_outside(house: House) -> None:
-    call = played(
-        house,
-        [
-            extension("252").dials("251").is_answered().waits(2).transfers_to(MOBILE),
-            extension("251").rings(1).answers().waits_for_bye(),
-            line(MOBILE).rings(2).answers().talks(2).hangs_up(),
-        ],
-    )
+    call = played(house, cases.internal_called_one_is_sent_outside(Cast()))
     own = {"src": "251", "src_user_id": 7, "exten": "251", "last_exten": "251", "user_number": "3619996251"}
     check(call.document, {**BY_1102, **own})
     assert (call.events, lengths(call.document)) == ([], (7, 2, 2)), "252, who transferred, is not told"
 
 
 def test_inbound_call_whose_caller_leaves_while_two_colleagues_talk(house: House) -> None:
-    call = played(
-        house,
-        [
-            extension("251").rings(1).answers().waits(1).presses("*2", CODE_S).waits(1)
-            .presses("252", CODE_S).waits(4).hangs_up(),
-            extension("252").rings(1).answers().waits_for_bye(),
-            caller(CALLER).dials("3642999409").is_answered().talks(5).hangs_up(),
-        ],
-    )  # fmt: skip
+    call = played(house, cases.inbound_becomes_internal(Cast("3642999409")))
     document = call.document
     check_arithmetic(document)
     assert call.events == [("arrival", None), ("ringing", "251"), ("answer", "251"), ("hangup", None)]
@@ -220,14 +173,6 @@ def test_inbound_call_whose_caller_leaves_while_two_colleagues_talk(house: House
 
 
 def test_outbound_call_whose_far_end_leaves_while_two_colleagues_talk(house: House) -> None:
-    call = played(
-        house,
-        [
-            extension("1102").dials(MOBILE).is_answered().waits(1).presses("*2", CODE_S).waits(1)
-            .presses("252", CODE_S).waits(4).hangs_up(),
-            extension("252").rings(1).answers().waits_for_bye(),
-            line(MOBILE).rings(1).answers().talks(5).hangs_up(),
-        ],
-    )  # fmt: skip
+    call = played(house, cases.outbound_becomes_internal(AGENT))
     check(call.document, BY_1102)
     assert (call.events, lengths(call.document)) == ([], (6, 1, 5))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import cases
 import pytest
+from cases import Cast
 from house import House
 from parts import lengths, tree
 from phones import caller, extension
@@ -11,6 +13,7 @@ from played import check_arithmetic, played
 pytestmark = pytest.mark.pbx
 
 CALLER = "3642999425"
+TO_251 = Cast("3642999409")
 
 
 def test_parked_and_retrieved_by_another(house: House) -> None:
@@ -39,15 +42,7 @@ def test_parked_and_retrieved_by_another(house: House) -> None:
 
 
 def test_parked_by_feature_code_and_retrieved_by_the_same(house: House) -> None:
-    call = played(
-        house,
-        [
-            extension("251").rings(1).answers().waits(1).presses("#1", 0.2).waits(0.5)
-            .presses("700", 0.2).waits_for_bye(),
-            caller(CALLER).dials("3642999409").is_answered().waits_for_bye(),
-            extension("251", 5063).after(6.2).dials("701").is_answered().talks(1).hangs_up(),
-        ],
-    )  # fmt: skip
+    call = played(house, cases.parked_and_retrieved_by_the_same(TO_251))
     document = call.document
     check_arithmetic(document)
     assert call.events == [
@@ -63,21 +58,7 @@ def test_parked_by_feature_code_and_retrieved_by_the_same(house: House) -> None:
 
 
 def test_parked_too_long_comes_back_to_who_parked(house: House) -> None:
-    call = played(
-        house,
-        [
-            extension("251")
-            .rings(1)
-            .answers()
-            .waits(1)
-            .presses("#1", 0.2)
-            .waits(0.5)
-            .presses("700", 0.2)
-            .waits_for_bye(),
-            extension("251").after(6.7).rings(2).answers().talks(1).hangs_up(),
-            caller(CALLER).dials("3642999409").is_answered().waits_for_bye(),
-        ],
-    )
+    call = played(house, cases.parked_too_long(TO_251))
     document = call.document
     check_arithmetic(document)
     assert call.events == [
@@ -93,14 +74,7 @@ def test_parked_too_long_comes_back_to_who_parked(house: House) -> None:
 
 
 def test_caller_gives_up_while_parked(house: House) -> None:
-    call = played(
-        house,
-        [
-            extension("251").rings(1).answers().waits(1).presses("#1", 0.2).waits(0.5)
-            .presses("700", 0.2).waits_for_bye(),
-            caller(CALLER).dials("3642999409").is_answered().waits(4).hangs_up(),
-        ],
-    )  # fmt: skip
+    call = played(house, cases.caller_leaves_while_parked(TO_251))
     document = call.document
     check_arithmetic(document)
     assert call.events == [("arrival", None), ("ringing", "251"), ("answer", "251"), ("hangup", None)]
@@ -109,14 +83,7 @@ def test_caller_gives_up_while_parked(house: House) -> None:
 
 
 def test_conference_of_three(house: House) -> None:
-    call = played(
-        house,
-        [
-            caller(CALLER).dials("3642999428").is_answered().waits(6).hangs_up(),
-            extension("251").after(1).dials("8100").is_answered().waits(3).hangs_up(),
-            extension("252").after(2).dials("8100").is_answered().waits(3).hangs_up(),
-        ],
-    )
+    call = played(house, cases.conference_of_three(Cast("3642999428")))
     document = call.document
     assert call.events == [("arrival", None), ("answer", "251"), ("answer", "252"), ("hangup", None)]
     assert tree(document) == [(1, "251", 0, 3), (1, "252", 0, 3)]
@@ -129,15 +96,7 @@ def test_conference_of_three(house: House) -> None:
 
 
 def test_three_talk_by_feature_code(house: House) -> None:
-    call = played(
-        house,
-        [
-            extension("251").rings(1).answers().waits(1).presses("*2", 0.2).waits(0.5)
-            .presses("252", 0.2).waits(2.3).presses("*3", 0.2).waits(2.3).hangs_up(),
-            extension("252").rings(1).answers().waits_for_bye(),
-            caller(CALLER).dials("3642999409").is_answered().waits(10).hangs_up(),
-        ],
-    )  # fmt: skip
+    call = played(house, cases.three_talk_by_feature_code(TO_251))
     document = call.document
     assert call.events == [
         ("arrival", None),

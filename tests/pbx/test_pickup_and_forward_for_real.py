@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import cases
 import pytest
+from cases import Cast
 from house import House
 from parts import lengths, tree
 from phones import caller, extension, line
@@ -15,15 +17,7 @@ MOBILE = "36301112222"
 
 
 def test_pickup_of_a_ring_group(house: House) -> None:
-    call = played(
-        house,
-        [
-            extension("200").rings().is_cancelled(),
-            extension("251").waits(0.3).rings().is_cancelled(),
-            caller(CALLER).dials("3642999410").is_answered().waits_for_bye(),
-            extension("252").after(2).dials("*8").is_answered().talks(1).hangs_up(),
-        ],
-    )
+    call = played(house, cases.pickup_of_a_ring_group(Cast("3642999410", "200", "251", "252")))
     document = call.document
     check_arithmetic(document)
     assert call.events == [
@@ -40,15 +34,7 @@ def test_pickup_of_a_ring_group(house: House) -> None:
 
 
 def test_pickup_of_a_queue_call(house: House) -> None:
-    call = played(
-        house,
-        [
-            extension("221").refuses(),
-            extension("251").rings().is_cancelled(),
-            caller(CALLER).dials("3642999412").is_answered().waits_for_bye(),
-            extension("252").after(2).dials("*8").is_answered().talks(1).hangs_up(),
-        ],
-    )
+    call = played(house, cases.pickup_of_a_queue_call(Cast("3642999412", "221", "251", "252")))
     document = call.document
     check_arithmetic(document)
     assert call.events == [("arrival", None), ("ringing", "251"), ("answer", "252"), ("hangup", None)]
@@ -75,13 +61,7 @@ def test_pickup_by_the_dialplan(house: House, keys: str) -> None:
 
 
 def test_dialplan_forwards_to_a_colleague(house: House) -> None:
-    call = played(
-        house,
-        [
-            extension("252").rings(2).answers().waits_for_bye(),
-            caller(CALLER).dials("3642999423").is_answered().talks(2).hangs_up(),
-        ],
-    )
+    call = played(house, cases.colleague_takes_what_was_forwarded(Cast("3642999423")))
     document = call.document
     check_arithmetic(document)
     assert call.events == [("arrival", None), ("ringing", "252"), ("answer", "252"), ("hangup", None)]
@@ -106,13 +86,7 @@ def test_dialplan_forwards_to_a_mobile(house: House) -> None:
 
 
 def test_dialplan_sends_the_caller_straight_to_a_mobile(house: House) -> None:
-    call = played(
-        house,
-        [
-            line(MOBILE).rings(1).answers().waits_for_bye(),
-            caller(CALLER, port=5062).dials("3642999430").is_answered().talks(2).hangs_up(),
-        ],
-    )
+    call = played(house, cases.mobile_takes_it_straight(Cast("3642999430", port=5062)))
     document = call.document
     check_arithmetic(document)
     assert call.events == [("arrival", None), ("hangup", None)]
@@ -122,14 +96,7 @@ def test_dialplan_sends_the_caller_straight_to_a_mobile(house: House) -> None:
 
 
 def test_follow_me_to_a_colleague(house: House) -> None:
-    call = played(
-        house,
-        [
-            extension("200").rings().is_cancelled(),
-            extension("252").rings(1.8).answers().waits_for_bye(),
-            caller(CALLER).dials("3642999426").is_answered().waits(4).hangs_up(),
-        ],
-    )
+    call = played(house, cases.follow_me_to_a_colleague(Cast("3642999426", "200")))
     document = call.document
     check_arithmetic(document)
     assert call.events == [
@@ -144,14 +111,7 @@ def test_follow_me_to_a_colleague(house: House) -> None:
 
 
 def test_follow_me_to_a_mobile(house: House) -> None:
-    call = played(
-        house,
-        [
-            extension("221").rings().is_cancelled(),
-            line(MOBILE).rings(1.8).answers().waits_for_bye(),
-            caller(CALLER, port=5062).dials("3642999427").is_answered().waits(4).hangs_up(),
-        ],
-    )
+    call = played(house, cases.follow_me_to_a_mobile(Cast("3642999427", "221", port=5062)))
     document = call.document
     check_arithmetic(document)
     assert call.events == [("arrival", None), ("ringing", "221"), ("answer", "221"), ("hangup", None)]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import cases
 import pytest
+from cases import Cast
 from house import House
 from parts import lengths, tree
 from phones import caller, extension
@@ -41,14 +43,7 @@ def test_queue_that_rings_all_and_one_answers(house: House) -> None:
 
 
 def test_queue_that_rings_all_in_vain(house: House) -> None:
-    call = played(
-        house,
-        [
-            extension("221").rings().is_cancelled(),
-            extension("251").waits(0.3).rings().is_cancelled(),
-            caller(CALLER).dials("3642999420").is_answered().waits_for_bye(),
-        ],
-    )
+    call = played(house, cases.queue_rings_all_in_vain(Cast("3642999420", "251", "221")))
     document = call.document
     check_arithmetic(document)
     assert call.events == [("arrival", None), ("ringing", "221"), ("ringing", "251"), ("hangup", None)]
@@ -100,13 +95,7 @@ def test_queue_member_rejects_and_the_next_answers(house: House) -> None:
 
 
 def test_queue_member_is_tried_twice_in_vain(house: House) -> None:
-    call = played(
-        house,
-        [
-            extension("251").takes(2).rings().is_cancelled(),
-            caller(CALLER).dials("3642999421").is_answered().waits(4).hangs_up(),
-        ],
-    )
+    call = played(house, cases.queue_tries_twice_in_vain(Cast("3642999421")))
     document = call.document
     check_arithmetic(document)
     assert call.events == [("arrival", None), ("ringing", "251"), ("ringing", "251"), ("hangup", None)]
@@ -116,14 +105,7 @@ def test_queue_member_is_tried_twice_in_vain(house: House) -> None:
 
 
 def test_queue_member_answers_the_second_try(house: House) -> None:
-    call = played(
-        house,
-        [
-            extension("251").rings().is_cancelled(),
-            extension("251").after(2.5).rings(1).answers().waits_for_bye(),
-            caller(CALLER).dials("3642999421").is_answered().waits(5).hangs_up(),
-        ],
-    )
+    call = played(house, cases.queue_is_answered_at_the_second_try(Cast("3642999421")))
     document = call.document
     check_arithmetic(document)
     assert call.events == [

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import cases
 import pytest
+from cases import Cast
 from house import House
 from parts import lengths
-from phones import caller, extension, line
 from played import Played, check_arithmetic, played
 
 pytestmark = pytest.mark.pbx
@@ -30,15 +31,7 @@ def check_apart(call: Played) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def test_two_inbound_calls_of_the_same_numbers_in_the_same_second(house: House) -> None:
-    call = played(
-        house,
-        [
-            extension("251").takes(2).rings(2).answers().waits_for_bye(),
-            caller(CALLER).dials("3642999409").is_answered().talks(1).hangs_up(),
-            caller(CALLER, port=5062).dials("3642999409").is_answered().talks(2).hangs_up(),
-        ],
-        calls=2,
-    )
+    call = played(house, cases.one_number_calls_twice(Cast("3642999409")), calls=2)
     first, second = check_apart(call)
     assert (first["src"], first["dst"], first["exten"], first["direction"]) == (
         CALLER,
@@ -55,15 +48,7 @@ def test_two_inbound_calls_of_the_same_numbers_in_the_same_second(house: House) 
 
 
 def test_two_outbound_calls_of_the_same_numbers_in_the_same_second(house: House) -> None:
-    call = played(
-        house,
-        [
-            line(MOBILE).takes(2).rings(2).answers().waits_for_bye(),
-            extension("1102").dials(MOBILE).is_answered().talks(1).hangs_up(),
-            extension("1102", port=5063).dials(MOBILE).is_answered().talks(2).hangs_up(),
-        ],
-        calls=2,
-    )
+    call = played(house, cases.one_mobile_is_called_twice(Cast(first="1102")), calls=2)
     first, second = check_apart(call)
     assert (first["src"], first["dst"], first["exten"], first["direction"]) == ("1102", MOBILE, "1102", 0)
     assert (lengths(first), lengths(second)) == ((3, 2, 1), (4, 2, 2))
@@ -72,15 +57,7 @@ def test_two_outbound_calls_of_the_same_numbers_in_the_same_second(house: House)
 
 def test_two_colleagues_who_call_the_same_colleague_leave_a_caller_to_him_alone(house: House) -> None:
     """251 has three calls in the same second; only the one from outside is told."""
-    call = played(
-        house,
-        [
-            extension("251").takes(3).rings(2).answers().waits_for_bye(),
-            extension("252").dials("251").is_answered().talks(1).hangs_up(),
-            extension("200").dials("251").is_answered().talks(1).hangs_up(),
-            caller(CALLER).dials("3642999409").is_answered().talks(2).hangs_up(),
-        ],
-    )
+    call = played(house, cases.two_colleagues_and_a_caller(Cast("3642999409", third="200")))
     check_arithmetic(call.document)
     assert call.events == [("arrival", None), ("ringing", "251"), ("answer", "251"), ("hangup", None)]
     assert {notice["id"] for notice in call.notices} == {call.document["id"]}

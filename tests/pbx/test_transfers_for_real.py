@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import cases
 import pytest
+from cases import Cast
 from house import House
 from phones import caller, extension, line
 from played import check_arithmetic, played
@@ -12,6 +14,7 @@ from played import check_arithmetic, played
 pytestmark = pytest.mark.pbx
 
 CALLER = "3642999425"
+TO_251 = Cast("3642999409")
 
 
 def test_blind_transfer_by_refer(house: House) -> None:
@@ -82,15 +85,7 @@ def test_blind_transfer_to_one_who_does_not_answer_ends_the_call(house: House) -
 
 
 def test_blind_transfer_to_one_who_is_busy_comes_back(house: House) -> None:
-    call = played(
-        house,
-        [
-            extension("251").rings(1).answers().waits(2).transfers_to("252"),
-            extension("252").refuses(),
-            extension("251").after(5).rings(2).answers().waits_for_bye(),
-            caller(CALLER).dials("3642999422").is_answered().waits(8).hangs_up(),
-        ],
-    )
+    call = played(house, cases.blind_transfer_comes_back(Cast("3642999422")))
     document = call.document
     check_arithmetic(document)
     assert call.events == [
@@ -123,14 +118,7 @@ def test_attended_transfer_by_feature_code(house: House) -> None:
 
 
 def test_pickup_by_feature_code(house: House) -> None:
-    call = played(
-        house,
-        [
-            extension("200").rings().is_cancelled(),
-            caller(CALLER).dials("3642999411").is_answered().waits_for_bye(),
-            extension("251").after(3).dials("*8").is_answered().talks(3).hangs_up(),
-        ],
-    )
+    call = played(house, cases.pickup_by_feature_code(Cast("3642999411", "200", "251")))
     document = call.document
     check_arithmetic(document)
     assert call.events == [("arrival", None), ("ringing", "200"), ("answer", "251"), ("hangup", None)]
@@ -206,15 +194,7 @@ def test_blonde_transfer_by_refer_counts_from_the_hand_over(house: House) -> Non
 
 
 def test_blonde_transfer_by_feature_code(house: House) -> None:
-    call = played(
-        house,
-        [
-            extension("251").rings(1).answers().waits(2).presses("*2", CODE_S).waits(1)
-            .presses("252", CODE_S).waits(5).hangs_up(),
-            extension("252").rings(7).answers().waits_for_bye(),
-            caller(CALLER).dials("3642999409").is_answered().waits(13).hangs_up(),
-        ],
-    )  # fmt: skip
+    call = played(house, cases.blonde_by_feature_code(TO_251))
     document = call.document
     check_arithmetic(document)
     assert call.events == [*ANSWERED_251, ("ringing", "252"), ("answer", "252"), ("hangup", None)]
@@ -222,16 +202,7 @@ def test_blonde_transfer_by_feature_code(house: House) -> None:
 
 
 def test_blonde_transfer_that_nobody_answers(house: House) -> None:
-    other = extension("251", port=5063).after(3).dials("252").hears_ringing().waits(1).consulted()
-    call = played(
-        house,
-        [
-            extension("251").rings(1).answers().hands_over(other),
-            other.is_refused(603),
-            extension("252").rings().is_cancelled(),
-            caller(CALLER).dials("3642999409").is_answered().waits(6).hangs_up(),
-        ],
-    )
+    call = played(house, cases.blonde_in_vain(TO_251))
     document = call.document
     check_arithmetic(document)
     assert call.events == [*ANSWERED_251, ("ringing", "252"), ("hangup", None)]
@@ -239,15 +210,7 @@ def test_blonde_transfer_that_nobody_answers(house: House) -> None:
 
 
 def test_attended_transfer_that_is_cancelled_was_no_leg(house: House) -> None:
-    call = played(
-        house,
-        [
-            extension("251").rings(1).answers().waits(2).presses("*2", CODE_S).waits(1)
-            .presses("252", CODE_S).waits(5).presses("*0", CODE_S).waits(2).hangs_up(),
-            extension("252").rings(2).answers().waits_for_bye(),
-            caller(CALLER).dials("3642999409").is_answered().waits_for_bye(),
-        ],
-    )  # fmt: skip
+    call = played(house, cases.attended_transfer_cancelled(TO_251))
     document = call.document
     check_arithmetic(document)
     assert call.events == [*ANSWERED_251, ("hangup", None)]
@@ -256,33 +219,13 @@ def test_attended_transfer_that_is_cancelled_was_no_leg(house: House) -> None:
 
 
 def test_attended_transfer_to_one_who_is_busy_was_no_leg(house: House) -> None:
-    call = played(
-        house,
-        [
-            extension("251").rings(1).answers().waits(2).presses("*2", CODE_S).waits(1)
-            .presses("252", CODE_S).waits(5).hangs_up(),
-            extension("252").rings(1).refuses(),
-            caller(CALLER).dials("3642999409").is_answered().waits_for_bye(),
-        ],
-    )  # fmt: skip
+    call = played(house, cases.attended_transfer_to_one_who_is_busy(TO_251))
     assert call.events == [*ANSWERED_251, ("hangup", None)]
     assert (call.document["sub_cdrs"], call.document["last_exten"]) == ([], "251")
 
 
 def test_two_attended_transfers_in_a_row(house: House) -> None:
-    first = extension("251", port=5063).after(3).dials("252").is_answered().waits(1).consulted()
-    second = extension("252", port=5063).after(7).dials("221").is_answered().waits(1).consulted()
-    call = played(
-        house,
-        [
-            extension("251").rings(1).answers().hands_over(first),
-            first.waits_for_bye(),
-            extension("252").rings(1).answers().hands_over(second),
-            second.waits_for_bye(),
-            extension("221").rings(1).answers().waits_for_bye(),
-            caller(CALLER).dials("3642999409").is_answered().waits(11).hangs_up(),
-        ],
-    )
+    call = played(house, cases.two_attended_transfers(TO_251))
     document = call.document
     check_arithmetic(document)
     assert call.events == [*ANSWERED_251, ("answer", "252"), ("answer", "221"), ("hangup", None)]
@@ -290,15 +233,7 @@ def test_two_attended_transfers_in_a_row(house: House) -> None:
 
 
 def test_attended_transfer_to_an_outside_number(house: House) -> None:
-    call = played(
-        house,
-        [
-            extension("251").rings(1).answers().waits(2).presses("*2", CODE_S).waits(1)
-            .presses("36301112222", CODE_S).waits(6).hangs_up(),
-            line("36301112222").rings(1).answers().waits_for_bye(),
-            caller(CALLER, port=5062).dials("3642999409").is_answered().waits(15).hangs_up(),
-        ],
-    )  # fmt: skip
+    call = played(house, cases.attended_transfer_to_the_outside(Cast("3642999409", port=5062)))
     document = call.document
     check_arithmetic(document)
     assert call.events == [*ANSWERED_251, ("hangup", None)]
