@@ -6,7 +6,7 @@ A record is journalled in the store as JSON, so it holds plain values only. Chan
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from math import floor
 from typing import Any
@@ -244,9 +244,9 @@ class CallRecord:
             half = up[-1]
         return half if half.role is not Role.LOCAL else None
 
-    def note_originated(self) -> None:
+    def note_originated(self, dials: Iterable[Dial]) -> None:
         """Marks what Asterisk had rung by itself: any channel, or a line by way of a Local channel."""
-        for dial in self.dials:
+        for dial in dials:
             dest = self.channels[dial.dest]
             is_line = dial.caller is None or dest.role is Role.OUTSIDE
             dest.originated = dest.originated or (is_line and self._is_originated(dial))

@@ -99,7 +99,7 @@ def add_rows(record: CallRecord, rows: Sequence[CdrRow], numbering: Numbering) -
             _name_device(dest, row, numbering)
         if record.partial and row.dstchannel and (dest is None or dest.uniqueid not in whole):
             _add_attempt(record, row, numbering)
-    record.note_originated()
+    record.note_originated(record.dials)
     if record.partial:
         _name_queues(record)
         _leave_to_rows(record, ordered)

@@ -161,7 +161,8 @@ class Tracker:
         if origin is not None:
             dial.queue = record.present_queue(origin.uniqueid)
         record.dials.append(dial)
-        record.note_originated()
+        # What a Local channel's second half dialled may have been seen before its first half.
+        record.note_originated([dial] if caller is not None else record.dials)
         return record, dial
 
     def _dial_begin(self, event: ev.DialBegin) -> None:
