@@ -79,7 +79,7 @@ def receiver() -> Iterator[str]:
 
 
 def ours(database: str, url: str, count: int) -> tuple[float, float]:
-    """Deliveries a second and ms of this process's processor for each, from the start to the last recorded."""
+    """Deliveries a second and ms of our processor for each, from the start to the last recorded."""
     bodies = [BODY % number for number in range(count)]
     content = (("Content-Type", "application/json"),)
     over, left = threading.Event(), [count]

@@ -26,6 +26,7 @@ from vipex_bridge.store import (
     retention,
     schema,
     search,
+    sources,
 )
 from vipex_bridge.store.calls import StoredCall, StoredRecording
 from vipex_bridge.store.outbox import AttemptRecord, Delivery
@@ -182,7 +183,7 @@ class Store:
     def cursor(self) -> dict[str, object] | None:
         """How far the CDR source has been read; None before the first time."""
         with self._read() as connection:
-            return calls.cursor(connection, self._node)
+            return sources.cursor(connection, self._node)
 
     def recording(self, reference: str) -> StoredRecording | None:
         """The recording that a `main_reference_id` names."""
