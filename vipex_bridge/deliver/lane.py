@@ -9,15 +9,17 @@ import threading
 from collections.abc import Callable
 
 from vipex_bridge.config.settings import Client
+from vipex_bridge.deliver.hand import Hand
 from vipex_bridge.deliver.pace import Pace
 
 
 class Lane:
-    """What a client's workers share. All but `condition` is guarded by it."""
+    """What a client's workers share. All but `condition` and `hand` is guarded by it."""
 
     def __init__(self, work: Callable[[int], None], name: str) -> None:
         """`work` is what worker number n does, in a thread of its own, until it has left."""
         self.condition = threading.Condition()
+        self.hand = Hand()
         self.client: Client | None = None
         """None: no longer configured, or the bridge is stopping; then no worker claims anything."""
         self.wakes = 0
@@ -31,6 +33,11 @@ class Lane:
         """Whether worker `number` is to go on claiming."""
         with self.condition:
             return self.client is not None and number < self.client.concurrency
+
+    def concurrency(self) -> int:
+        """How many workers the client may have."""
+        client = self.client
+        return client.concurrency if client is not None else 0
 
     def goes_on(self, number: int) -> bool:
         """Whether this worker is to look for more; when not, it has left, and may be replaced."""

@@ -1,7 +1,8 @@
 """The delivery workers: threads of each client's own, so that a dead client delays no other.
 
-A worker claims one delivery, sends it, and in one transaction records what came of it and claims the
-next. With nothing due for a while it leaves; one thread for all clients looks for what has become due.
+A worker sends what is claimed; in one transaction it records what came of that, and of what the client's
+other workers have sent meanwhile, and claims what is next. With nothing due for a while it leaves; one
+thread for all clients looks for what has become due.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 from io import FileIO
 from random import random as any_random
@@ -19,12 +19,11 @@ import structlog
 
 from vipex_bridge.config.settings import Client, Settings
 from vipex_bridge.deliver import clock as clocks
-from vipex_bridge.deliver.attempt import Tried, Trying, no_client
+from vipex_bridge.deliver.attempt import Tried, Trying, log_try, no_client, with_keys_masked
+from vipex_bridge.deliver.hand import Claimed, Made, Settling
 from vipex_bridge.deliver.http import Transport
 from vipex_bridge.deliver.lane import Lane
-from vipex_bridge.deliver.retry import What
 from vipex_bridge.errors import StoreError
-from vipex_bridge.privacy import without_keys
 from vipex_bridge.store.outbox import Delivery, NewAttempt
 from vipex_bridge.store.store import Store
 from vipex_bridge.store.writer import Writer
@@ -130,6 +129,7 @@ class Deliveries:
             return False
         with self._writing() as writer:
             is_new = writer.pause(client_name, is_paused=is_paused)
+        lane.hand.drop(self._uptime())
         lane.wake()
         if is_new:
             log.warning("delivery.paused" if is_paused else "delivery.resumed", client=client_name)
@@ -216,51 +216,116 @@ class Deliveries:
 
     def _work(self, name: str, number: int) -> None:
         lane = self._lanes[name]
-        claimed: Delivery | None = None
-        while claimed is not None or lane.goes_on(number):
+        while lane.goes_on(number):
             try:
-                if claimed is None:
-                    claimed = self._next(name, lane, number)
+                seen = lane.wakes
+                delivery, started_at, followed_s = self._taken(lane)
+                if delivery is None:
+                    if not self._settle(name, lane, number, seen):
+                        lane.rest(number, seen, LONGEST_SLEEP_S, may_leave=True)
                     continue
-                delivery, claimed = claimed, None
-                started_at, followed_s = self._moment()
                 tried = self._try(delivery, lane, started_at)
                 if tried is not None:
-                    claimed = self._record(delivery, tried, followed_s, lane, number)
-                    self._tell(delivery, tried)
+                    if tried.attempt.status_code is not None:
+                        lane.was_answered()
+                    lane.hand.keep(Made(delivery, tried, followed_s))
+                    self._settle(name, lane, number, seen)
             except Exception:
                 log.exception("delivery.worker_failed", client=name)
                 self._closing.wait(STORE_PAUSE_S)
-        if not self._closing.is_set() and lane.client is None:
-            self._park_strangers()
-
-    def _next(self, name: str, lane: Lane, number: int) -> Delivery | None:
-        """The next delivery; None after a rest when there was none, and the worker may have left."""
-        seen = lane.wakes
-        try:
-            left_alone_s = lane.wait_s(self._uptime())
-            if left_alone_s > 0:
-                lane.rest(number, seen, min(LONGEST_SLEEP_S, left_alone_s), may_leave=number > 0)
-                return None
-            now = self._now()
-            due = self._store.next_due(name)
-            if due is None or due > now:
-                wait_s = LONGEST_SLEEP_S if due is None else min(LONGEST_SLEEP_S, due - now)
-                lane.rest(number, seen, wait_s, may_leave=wait_s >= LONGEST_SLEEP_S)
-                return None
-            if not lane.may_try(self._uptime()):
-                return None
-            with self._writing() as writer:
-                claimed = writer.claim(name, 1) if lane.wants(number) else []
-        except StoreError as error:
+        if lane.client is None:
+            lane.hand.drop(self._uptime())
+            self._settle(name, lane, number, lane.wakes)
             if not self._closing.is_set():
-                log.error("delivery.store_failed", client=name, error=str(error))
-            self._closing.wait(STORE_PAUSE_S)
-            return None
-        if not claimed:
-            return None
-        lane.wake_one()
-        return claimed[0]
+                self._park_strangers()
+
+    def _taken(self, lane: Lane) -> tuple[Delivery | None, float, float]:
+        """The next of what is claimed and may be tried now; the moment, and how much the clock was set."""
+        now, followed_s = self._moment()
+        delivery = lane.hand.take(now, self._uptime(), followed_s)
+        if delivery is not None and not lane.may_try(self._uptime()):
+            lane.hand.refuse(delivery)
+            delivery = None
+        return delivery, now, followed_s
+
+    def _settle(self, name: str, lane: Lane, number: int, seen: int) -> bool:
+        """Record what was tried, and claim what comes next; False when another worker is at it.
+
+        A worker who finds nothing to do rests until something is due, or woken.
+        """
+        while True:
+            settling = lane.hand.begin_settling()
+            if settling is None:
+                return False
+            left: Settling | None = settling
+            rest_s = None
+            try:
+                if settling.made or settling.back:
+                    self._write_down(name, lane, number, settling)
+                    self._tell(settling.made)
+                else:
+                    rest_s = self._claim_when_due(name, lane, number)
+                left = None
+            except StoreError as error:
+                self._not_written(name, settling, error)
+            except BaseException:
+                # Whatever it is, it would come again: they are sent again at the next start.
+                left = None
+                raise
+            finally:
+                lane.hand.settled(left)
+            if left is not None and self._closing.wait(STORE_PAUSE_S):
+                return True
+            if rest_s is not None:
+                lane.rest(number, seen, rest_s, may_leave=self._may_leave(lane, number, rest_s))
+                return True
+            if not lane.hand.has_unsettled():
+                return True
+
+    def _may_leave(self, lane: Lane, number: int, rest_s: float) -> bool:
+        return number > 0 if lane.wait_s(self._uptime()) > 0 else rest_s >= LONGEST_SLEEP_S
+
+    def _claim_when_due(self, name: str, lane: Lane, number: int) -> float | None:
+        """Claims what is due; gives for how long there is nothing to do, None for not at all."""
+        left_alone_s = lane.wait_s(self._uptime())
+        if left_alone_s > 0:
+            return min(LONGEST_SLEEP_S, left_alone_s)
+        now = self._now()
+        due = self._store.next_due(name)
+        if due is None or due > now:
+            return LONGEST_SLEEP_S if due is None else min(LONGEST_SLEEP_S, due - now)
+        self._write_down(name, lane, number, Settling([], []))
+        return None
+
+    def _write_down(self, name: str, lane: Lane, number: int, settling: Settling) -> None:
+        """One transaction: what was tried is recorded, and what is due claimed, as far as it can be sent."""
+        at_s = self._uptime()
+        with self._writing() as writer:
+            if settling.made:
+                writer.record([made.result(self._followed_s) for made in settling.made])
+            if settling.back:
+                writer.put_back(settling.back)
+            goes_on = lane.wants(number) and lane.wait_s(at_s) == 0
+            room = lane.hand.room(lane.concurrency()) if goes_on else 0
+            found = writer.claim(name, room) if room else []
+            followed_s = self._followed_s
+        held_from_s = self._uptime()
+        lane.hand.add([Claimed(delivery, at_s, held_from_s, followed_s) for delivery in found])
+        for _ in found[: lane.concurrency()]:
+            lane.wake_one()
+
+    def _not_written(self, name: str, settling: Settling, error: StoreError) -> None:
+        if not settling.made and not self._closing.is_set():
+            log.error("delivery.store_failed", client=name, error=str(error))
+        for made in settling.made:
+            delivery = made.delivery
+            log.error(
+                "delivery.not_recorded",
+                client=delivery.client,
+                call=delivery.call_id,
+                delivery=delivery.id,
+                error=str(error),
+            )
 
     def _now(self) -> float:
         """The time, after what waits has followed the clock if that was set. Raises StoreError."""
@@ -295,79 +360,16 @@ class Deliveries:
         client = lane.client
         if client is not None:
             tried = self._trying.once(delivery, client, started_at)
-            return _without_keys(tried) if self._settings.privacy.mask_digits else tried
+            return with_keys_masked(tried) if self._settings.privacy.mask_digits else tried
         return None if self._closing.is_set() else self._trying.without_client(delivery)
 
-    def _record(
-        self, delivery: Delivery, tried: Tried, followed_s: float, lane: Lane, number: int
-    ) -> Delivery | None:
-        """Record a try, however long the store takes to come back, and claim the next delivery.
-
-        `followed_s` is how much the clock had been set by when the try began.
-        """
-        if tried.attempt.status_code is not None:
-            lane.was_answered()
-        while True:
-            try:
-                again_at = tried.outcome.next_attempt_at
-                with self._writing() as writer:
-                    writer.record_attempt(
-                        delivery.id,
-                        tried.attempt,
-                        next_attempt_at=None
-                        if again_at is None
-                        else again_at + self._followed_s - followed_s,
-                        retry_index=tried.outcome.retry_index,
-                    )
-                    goes_on = lane.wants(number) and lane.may_try(self._uptime())
-                    claimed = writer.claim(delivery.client, 1) if goes_on else []
-                return claimed[0] if claimed else None
-            except StoreError as error:
-                log.error(
-                    "delivery.not_recorded",
-                    client=delivery.client,
-                    call=delivery.call_id,
-                    delivery=delivery.id,
-                    error=str(error),
-                )
-                if self._closing.wait(STORE_PAUSE_S):
-                    return None
-
-    def _tell(self, delivery: Delivery, tried: Tried) -> None:
-        _log(delivery, tried)
-        if self._on_attempt is not None:
-            self._on_attempt(delivery, tried.attempt)
+    def _tell(self, settled: list[Made]) -> None:
+        for made in settled:
+            log_try(made.delivery, made.tried)
+            if self._on_attempt is not None:
+                self._on_attempt(made.delivery, made.tried.attempt)
 
 
 def _clients(settings: Settings) -> dict[str, Client]:
     """The clients that deliveries go to."""
     return {name: client for name, client in settings.clients.items() if client.kind in _KINDS}
-
-
-def _without_keys(tried: Tried) -> Tried:
-    """The try with the menu keys masked that a server repeats in its answer."""
-    answer = tried.attempt.answer
-    return replace(tried, attempt=replace(tried.attempt, answer=answer and without_keys(answer)))
-
-
-def _log(delivery: Delivery, tried: Tried) -> None:
-    attempt = tried.attempt
-    told = log.bind(
-        client=delivery.client,
-        call=delivery.call_id,
-        delivery=delivery.id,
-        notice=delivery.event,
-        status=attempt.status_code,
-        elapsed_ms=round(attempt.elapsed_s * 1000),
-    )
-    match tried.outcome.what:
-        case What.DELIVERED:
-            told.info("delivery.sent")
-        case What.RETRY:
-            told.warning(
-                "delivery.failed_try", error=attempt.error, next_attempt_at=tried.outcome.next_attempt_at
-            )
-        case What.FAILED:
-            told.error("delivery.parked", error=attempt.error)
-        case What.EXPIRED:
-            told.warning("delivery.expired", error=attempt.error)
