@@ -220,7 +220,7 @@ class Bench:
             Poller(settings.cdr, settings.timezone, None, clock=self.clock),
             ami_connected=lambda: self.connected,
             channel_events=ChannelEvents(SqliteCel(settings.cel, settings.timezone), clock=self.clock),
-            wake=lambda client: None,
+            queued=lambda writer, clients: lambda: None,
             clock=self.clock,
             monotonic=self.clock,
         )

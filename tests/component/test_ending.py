@@ -161,7 +161,7 @@ def test_after_a_restart_an_ended_call_is_still_told_once(tmp_path: Path) -> Non
             Telling(settings),
             Poller(settings.cdr, settings.timezone, store.cursor(), clock=bench.clock),
             ami_connected=lambda: False,
-            wake=lambda client: None,
+            queued=lambda writer, clients: lambda: None,
             clock=bench.clock,
             monotonic=lambda: bench.passed,
         )

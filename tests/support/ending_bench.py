@@ -81,7 +81,7 @@ class Bench:
             telling,
             Poller(settings.cdr, settings.timezone, self.store.cursor(), clock=self.clock),
             ami_connected=lambda: self.connected,
-            wake=lambda client: None,
+            queued=lambda writer, clients: lambda: None,
             clock=self.clock,
             monotonic=lambda: self.passed,
         )
@@ -90,7 +90,7 @@ class Bench:
             self.store,
             telling,
             on_ended=self.ending.on_ended,
-            wake=lambda client: None,
+            queued=lambda writer, clients: lambda: None,
             clock=self.clock,
         )
         self.ending.restore()

@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 import structlog
@@ -28,6 +28,7 @@ from vipex_bridge.config.settings import Settings
 from vipex_bridge.errors import BridgeError, SourceError, StoreError
 from vipex_bridge.store.calls import OPEN
 from vipex_bridge.store.store import Store
+from vipex_bridge.store.writer import Writer
 
 log = structlog.get_logger()
 
@@ -81,7 +82,7 @@ class Ending:
         *,
         ami_connected: Callable[[], bool],
         channel_events: ChannelEvents | None = None,
-        wake: Callable[[str], None],
+        queued: Callable[[Writer, Collection[str]], Callable[[], None]],
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -92,7 +93,7 @@ class Ending:
         self._poller = poller
         self._channel_events = channel_events if channel_events is not None else ChannelEvents(None)
         self._ami_connected = ami_connected
-        self._wake = wake
+        self._queued = queued
         self._clock = clock
         self._monotonic = monotonic
         self._pending: dict[int, Pending] = {}
@@ -339,8 +340,8 @@ class Ending:
         if document is not None and (options is None or not options.is_separate):
             document = without_unreadable(call_id, document, options)
         with self._store.write(now) as writer:
-            queued = [d for notice in owed for d in self._telling.of_notice(notice, call_id, now)]
-            for delivery in queued:
+            deliveries = [d for notice in owed for d in self._telling.of_notice(notice, call_id, now)]
+            for delivery in deliveries:
                 writer.queue(delivery)
             if document is None:
                 writer.close_call(call_id, state="ignored")
@@ -349,6 +350,8 @@ class Ending:
                 told = finish(writer, self._telling, call_id, document, now)
                 if told is None:
                     log.info("call.closed_already", call=call_id)
+            follow = self._queued(writer, {delivery.client for delivery in [*deliveries, *(told or [])]})
+        follow()
         for notice in owed:
             log.info("call.notice", call=call_id, notice=notice.event, exten=notice.exten)
         if document is not None and told is not None:
@@ -360,8 +363,6 @@ class Ending:
                 legs=len(document.legs),
                 clients=[delivery.client for delivery in told],
             )
-        for delivery in [*queued, *(told or [])]:
-            self._wake(delivery.client)
 
 
 def _joined(call_id: int, parts: list[Pending]) -> Pending:

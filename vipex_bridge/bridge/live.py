@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import structlog
@@ -18,9 +19,12 @@ from vipex_bridge.calls.record import CallRecord
 from vipex_bridge.calls.tracker import Ended, Tracker
 from vipex_bridge.errors import BridgeError
 from vipex_bridge.store.store import Store
+from vipex_bridge.store.writer import Writer
 
 log = structlog.get_logger()
 
+JOURNAL_WITHIN_S = 0.1
+"""How long what nobody is told of may gather before it is committed."""
 COMMIT_AGAIN_S = 1.0
 """How long a store that takes nothing (a full disk) is left alone."""
 
@@ -48,7 +52,8 @@ class Live:
     """Feeds the tracker in the event loop; commits in a thread, one batch after the other.
 
     While one batch is being committed the next one gathers, so a burst costs few commits and a
-    quiet moment no waiting. `on_ended` gets the id and record of each call that is over.
+    quiet moment no waiting. `on_ended` gets the id and record of each call that is over, `queued` is
+    told within a transaction for whom it queues something, and gives what is to follow it.
     """
 
     def __init__(
@@ -58,14 +63,14 @@ class Live:
         telling: Telling,
         *,
         on_ended: Callable[[int, CallRecord], None],
-        wake: Callable[[str], None],
+        queued: Callable[[Writer, Collection[str]], Callable[[], None]],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._tracker = tracker
         self._store = store
         self._telling = telling
         self._on_ended = on_ended
-        self._wake = wake
+        self._queued = queued
         self._clock = clock
         self._outputs: list[Notice | Ended] = []
         self._uncommitted = _Batch([], [], [])
@@ -92,11 +97,21 @@ class Live:
         try:
             while True:
                 await self._something.wait()
+                await self._gathered()
                 if not await self.commit():
                     await asyncio.sleep(COMMIT_AGAIN_S)
                     self._something.set()
         finally:
             await asyncio.shield(self.commit())
+
+    async def _gathered(self) -> None:
+        """Waits a moment for more while there is nothing to tell: what is journalled alone has time."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + JOURNAL_WITHIN_S
+        while not self._outputs and not self._uncommitted.notices and loop.time() < until:
+            self._something.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._something.wait(), until - loop.time())
 
     async def commit(self) -> bool:
         """Commits what has gathered; False when the store would not take it, which keeps it."""
@@ -149,13 +164,14 @@ class Live:
                     facts=journalled.facts,
                 )
             for notice, keys in batch.notices:
-                call_id = writer.identify(keys, notice.call.start_time)
+                known = ids.get(keys[0])
+                call_id = writer.identify(keys, notice.call.start_time) if known is None else known
                 noticed.append((call_id, notice))
                 for delivery in self._telling.of_notice(notice, call_id, now):
                     writer.queue(delivery)
                     woken.add(delivery.client)
-        for client in woken:
-            self._wake(client)
+            follow = self._queued(writer, woken)
+        follow()
         for call_id, notice in noticed:
             self.noticed[notice.event] += 1
             log.info("call.notice", call=call_id, notice=notice.event, exten=notice.exten)

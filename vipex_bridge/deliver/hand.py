@@ -102,10 +102,12 @@ class Hand:
             self._back += [claimed.delivery.id for claimed in self._claimed]
             self._claimed.clear()
 
-    def add(self, claimed: list[Claimed]) -> None:
-        """These are claimed on the disk."""
+    def add(
+        self, deliveries: list[Delivery], asked_at_s: float, held_from_s: float, followed_s: float
+    ) -> None:
+        """These are claimed on the disk; see `Claimed`."""
         with self._lock:
-            self._claimed.extend(claimed)
+            self._claimed.extend(Claimed(d, asked_at_s, held_from_s, followed_s) for d in deliveries)
 
     def keep(self, made: Made) -> None:
         """A try is over, and is to be recorded."""
@@ -120,6 +122,11 @@ class Hand:
             if not self._is_quick:
                 return 1 if not self._claimed else 0
             return max(0, min(MOST, 2 * workers + len(self._made)) - len(self._claimed))
+
+    def has_work(self) -> bool:
+        """Whether some worker is to see to it."""
+        with self._lock:
+            return bool(self._claimed or self._made or self._back)
 
     def has_unsettled(self) -> bool:
         """Whether something is to be written down."""

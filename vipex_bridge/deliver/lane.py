@@ -39,6 +39,11 @@ class Lane:
         client = self.client
         return client.concurrency if client is not None else 0
 
+    def free(self) -> int:
+        """How many workers have nothing to do, or are not there yet."""
+        with self.condition:
+            return self._resting + max(0, self.concurrency() - len(self.workers))
+
     def goes_on(self, number: int) -> bool:
         """Whether this worker is to look for more; when not, it has left, and may be replaced."""
         with self.condition:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from io import FileIO
 from random import random as any_random
@@ -20,9 +20,10 @@ import structlog
 from vipex_bridge.config.settings import Client, Settings
 from vipex_bridge.deliver import clock as clocks
 from vipex_bridge.deliver.attempt import Tried, Trying, log_try, no_client, with_keys_masked
-from vipex_bridge.deliver.hand import Claimed, Made, Settling
+from vipex_bridge.deliver.hand import Made, Settling
 from vipex_bridge.deliver.http import Transport
 from vipex_bridge.deliver.lane import Lane
+from vipex_bridge.deliver.timing import Timing
 from vipex_bridge.errors import StoreError
 from vipex_bridge.store.outbox import Delivery, NewAttempt
 from vipex_bridge.store.store import Store
@@ -65,12 +66,7 @@ class Deliveries:
         self._trying = Trying(transport, open_recording, clock, uptime, random)
         self._clock = clock
         self._uptime = uptime
-        self._steps = clocks.Steps()
-        self._behind_s = 0.0
-        """By how much the clock was set and the waiting deliveries not yet moved."""
-        self._followed_s = 0.0
-        """By how much it was set in all, as far as the waiting deliveries were moved."""
-        self._reading_clock = threading.RLock()
+        self._timing = Timing(store, clock, uptime)
         self._on_attempt = on_attempt
         self._on_expired = on_expired
         self._lanes: dict[str, Lane] = {}
@@ -82,7 +78,7 @@ class Deliveries:
 
     def start(self) -> None:
         """Take up what the last run left half done, and begin. Raises StoreError."""
-        with self._store.write(self._now()) as writer:
+        with self._store.write(self._timing.now()) as writer:
             released = writer.release_claims()
             dated_later = writer.take_up_future()
         if released:
@@ -100,6 +96,31 @@ class Deliveries:
         # Nobody can try at a server that is left alone: waking him would only take time from the others.
         if lane is not None and lane.wait_s(self._uptime()) == 0:
             lane.wake_one()
+
+    def queued(self, writer: Writer, clients: Collection[str]) -> Callable[[], None]:
+        """In the transaction that queues something for these clients: claims what can be sent at once.
+
+        What is given is to be called when that is committed.
+        """
+        asked_at_s, followed_s = self._uptime(), self._timing.followed_s
+        found: dict[str, list[Delivery]] = {}
+        for name in clients:
+            lane = self._lanes.get(name)
+            free = lane.free() if lane is not None and lane.wait_s(asked_at_s) == 0 else 0
+            room = min(free, lane.hand.room(free)) if lane is not None else 0
+            found[name] = writer.claim(name, room) if room else []
+
+        def committed() -> None:
+            for name, deliveries in found.items():
+                if deliveries:
+                    self._lanes[name].hand.add(deliveries, asked_at_s, self._uptime(), followed_s)
+                    for _ in deliveries:
+                        self._lanes[name].wake_one()
+                else:
+                    self.wake(name)
+            self._count_expired(writer)
+
+        return committed
 
     def look(self) -> None:
         """Something was queued for some clients or other, and is committed."""
@@ -199,12 +220,15 @@ class Deliveries:
                 return
             wait_s = LONGEST_SLEEP_S
             try:
-                now = self._now()
+                now = self._timing.now()
                 for name, due in self._store.due_by_client().items():
                     lane = self._lanes.get(name)
                     if due > now:
                         wait_s = min(wait_s, due - now)
                     elif lane is not None:
+                        lane.wake_one()
+                for lane in self._lanes.values():
+                    if lane.hand.has_work():
                         lane.wake_one()
             except StoreError as error:
                 log.error("delivery.store_failed", error=str(error))
@@ -238,10 +262,12 @@ class Deliveries:
             self._settle(name, lane, number, lane.wakes)
             if not self._closing.is_set():
                 self._park_strangers()
+        elif lane.hand.has_work():
+            lane.wake_one()
 
     def _taken(self, lane: Lane) -> tuple[Delivery | None, float, float]:
         """The next of what is claimed and may be tried now; the moment, and how much the clock was set."""
-        now, followed_s = self._moment()
+        now, followed_s = self._timing.moment()
         delivery = lane.hand.take(now, self._uptime(), followed_s)
         if delivery is not None and not lane.may_try(self._uptime()):
             lane.hand.refuse(delivery)
@@ -290,7 +316,7 @@ class Deliveries:
         left_alone_s = lane.wait_s(self._uptime())
         if left_alone_s > 0:
             return min(LONGEST_SLEEP_S, left_alone_s)
-        now = self._now()
+        now = self._timing.now()
         due = self._store.next_due(name)
         if due is None or due > now:
             return LONGEST_SLEEP_S if due is None else min(LONGEST_SLEEP_S, due - now)
@@ -302,16 +328,16 @@ class Deliveries:
         at_s = self._uptime()
         with self._writing() as writer:
             if settling.made:
-                writer.record([made.result(self._followed_s) for made in settling.made])
+                writer.record([made.result(self._timing.followed_s) for made in settling.made])
             if settling.back:
                 writer.put_back(settling.back)
             goes_on = lane.wants(number) and lane.wait_s(at_s) == 0
             room = lane.hand.room(lane.concurrency()) if goes_on else 0
             found = writer.claim(name, room) if room else []
-            followed_s = self._followed_s
-        held_from_s = self._uptime()
-        lane.hand.add([Claimed(delivery, at_s, held_from_s, followed_s) for delivery in found])
-        for _ in found[: lane.concurrency()]:
+            followed_s = self._timing.followed_s
+        lane.hand.add(found, at_s, self._uptime(), followed_s)
+        # One of them is this worker's own; when there may be more, another worker is to look.
+        for _ in range(len(found) if len(found) == room else len(found) - 1):
             lane.wake_one()
 
     def _not_written(self, name: str, settling: Settling, error: StoreError) -> None:
@@ -327,33 +353,16 @@ class Deliveries:
                 error=str(error),
             )
 
-    def _now(self) -> float:
-        """The time, after what waits has followed the clock if that was set. Raises StoreError."""
-        with self._reading_clock:
-            now = self._clock()
-            self._behind_s += self._steps.look(now, self._uptime())
-            if self._behind_s:
-                with self._store.write(now) as writer:
-                    moved = writer.follow_clock(self._behind_s)
-                log.warning("clock.was_set", by_s=round(self._behind_s), deliveries_moved=moved)
-                self._followed_s += self._behind_s
-                self._behind_s = 0.0
-            return now
-
     @contextlib.contextmanager
     def _writing(self) -> Iterator[Writer]:
-        """A transaction of now: nobody follows a set clock between its time and its end."""
-        with self._reading_clock, self._store.write(self._now()) as writer:
+        with self._timing.writing() as writer:
             yield writer
+        self._count_expired(writer)
+
+    def _count_expired(self, writer: Writer) -> None:
         if self._on_expired is not None:
             for client, deliveries in writer.expired.items():
                 self._on_expired(client, deliveries)
-
-    def _moment(self) -> tuple[float, float]:
-        """The time by the clock as it is set, and by how much it had been set in all when it was that."""
-        with self._reading_clock:
-            now = self._clock()
-            return now, self._followed_s + self._behind_s + self._steps.pending(now, self._uptime())
 
     def _try(self, delivery: Delivery, lane: Lane, started_at: float) -> Tried | None:
         """Make one try; None when the bridge is stopping, and the next start is to make it."""
