@@ -50,8 +50,10 @@ class Store:
         with contextlib.ExitStack() as undo:
             opened = self._database.open(undo, alone=alone)
             self._engine = self._database.reading(opened)
-            self._writing = opened.execution_options(**{engine.WRITING: True})
-            with self._failures(), self._writing.begin() as connection, self._database.preparing(connection):
+            writing = opened.execution_options(**{engine.WRITING: True})
+            with self._failures():
+                self._transaction = self._database.transactions(writing, undo)
+            with self._failures(), self._transaction() as connection, self._database.preparing(connection):
                 self._prepare(connection)
             if alone:
                 self.keep_progress()
@@ -72,7 +74,7 @@ class Store:
         """
         with self._lock:
             self._check_open()
-            with self._failures(), self._writing.begin() as connection:
+            with self._failures(), self._transaction() as connection:
                 yield Writer(connection, self._node, now)
 
     def keep_progress(self) -> None:
@@ -108,7 +110,7 @@ class Store:
         while True:
             with self._lock:
                 self._check_open()
-                with self._failures(), self._writing.begin() as connection:
+                with self._failures(), self._transaction() as connection:
                     gone = retention.forget_some(connection, now - older_than_s)
             if not gone:
                 return total
@@ -133,7 +135,7 @@ class Store:
     def _drop_some(self, before: float, now: float) -> int:
         with self._lock:
             self._check_open()
-            with self._failures(), self._writing.begin() as connection:
+            with self._failures(), self._transaction() as connection:
                 return privacy.drop_some(connection, before, now)
 
     # -- calls ------------------------------------------------------------------------------
