@@ -259,7 +259,8 @@ class Deliveries:
                 self._closing.wait(STORE_PAUSE_S)
         if lane.client is None:
             lane.hand.drop(self._uptime())
-            self._settle(name, lane, number, lane.wakes)
+            if lane.hand.has_unsettled():
+                self._settle(name, lane, number, lane.wakes)
             if not self._closing.is_set():
                 self._park_strangers()
         elif lane.hand.has_work():
