@@ -19,7 +19,7 @@ HOLDS_S = 2.0
 """What was claimed longer ago is claimed anew: much may have changed meanwhile."""
 QUICK_S = 0.1
 """A server that answers within this time is given several at once."""
-MOST = 32
+MOST = 64
 """How many are claimed at once, and at most not recorded at the same time but for those under way."""
 
 
@@ -116,12 +116,12 @@ class Hand:
             attempt = made.tried.attempt
             self._is_quick = attempt.status_code is not None and attempt.elapsed_s < QUICK_S
 
-    def room(self, workers: int) -> int:
-        """How many may be claimed: as many as will be tried at once."""
+    def room(self, workers: int, tried: int) -> int:
+        """How many may be claimed, when so many were tried since the last time."""
         with self._lock:
             if not self._is_quick:
                 return 1 if not self._claimed else 0
-            return max(0, min(MOST, 2 * workers + len(self._made)) - len(self._claimed))
+            return max(0, min(MOST, 2 * (workers + tried)) - len(self._claimed))
 
     def has_work(self) -> bool:
         """Whether some worker is to see to it."""

@@ -107,7 +107,7 @@ class Deliveries:
         for name in clients:
             lane = self._lanes.get(name)
             free = lane.free() if lane is not None and lane.wait_s(asked_at_s) == 0 else 0
-            room = min(free, lane.hand.room(free)) if lane is not None else 0
+            room = min(free, lane.hand.room(free, 0)) if lane is not None else 0
             found[name] = writer.claim(name, room) if room else []
 
         def committed() -> None:
@@ -333,7 +333,7 @@ class Deliveries:
             if settling.back:
                 writer.put_back(settling.back)
             goes_on = lane.wants(number) and lane.wait_s(at_s) == 0
-            room = lane.hand.room(lane.concurrency()) if goes_on else 0
+            room = lane.hand.room(lane.concurrency(), len(settling.made)) if goes_on else 0
             found = writer.claim(name, room) if room else []
             followed_s = self._timing.followed_s
         lane.hand.add(found, at_s, self._uptime(), followed_s)
