@@ -97,7 +97,7 @@ def main() -> None:
     add_arguments(parser)
     arguments = parser.parse_args()
     short = arguments.short
-    tell([measure(10_000 if short else 100_000, 1 if short else 7)], arguments)
+    tell([measure(10_000 if short else 100_000, 1 if short else 5)], arguments)
 
 
 if __name__ == "__main__":
