@@ -1,7 +1,8 @@
 """Memory that sending a recording of 100 MB as base64 takes: `bench/recording_memory.py [--short]`.
 
 The whole way from a frozen request to the server's answer (`fill`, `sign`, `Transport`), in a process of its
-own; memory is that process's resident set at its greatest (VmHWM), before and after. The receiver is another.
+own; memory is that process's resident set at its greatest (VmHWM) less what it was before (VmRSS). The
+receiver is another process.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def receive() -> None:
 
 
 def send(url: str, sizes_mb: list[int]) -> None:
-    """Sends recordings of these sizes; prints by how many KiB the greatest memory grew with each."""
+    """Sends recordings of these sizes; prints how many KiB of memory each took at most."""
     client = client_named(url=url, signing_secrets=(Secret(SIGNED),))
     body = '{"monitor_file": ' + TOKEN + "}"
     slot = Slot(TOKEN, "recording", "json", True, "call.wav")
@@ -66,18 +67,18 @@ def send(url: str, sizes_mb: list[int]) -> None:
             with path.open("wb") as file:
                 for _ in range(size_mb):
                     file.write(bytes(range(250)) * 4000)
-            before = _peak_kib()
+            before = _kib("VmRSS")
             outgoing = sign(
                 fill(request, client, opened, idempotency_key="key"), client.signing_secrets, "key", 1.0
             )
             answer = transport.exchange(outgoing, tls=client.tls, timeout_s=300.0, max_bytes=1000)
             assert answer.status == 200
-            print(_peak_kib() - before, flush=True)
+            print(_kib("VmHWM") - before, flush=True)
 
 
-def _peak_kib() -> int:
+def _kib(which: str) -> int:
     status = Path("/proc/self/status").read_text("ascii")
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(f"{which}:"))
 
 
 @contextmanager
