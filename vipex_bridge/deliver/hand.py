@@ -29,7 +29,7 @@ class Claimed:
 
     delivery: Delivery
     asked_at_s: float
-    """When that was begun, by a clock that nobody sets."""
+    """When that was begun, on `time.monotonic()`."""
     held_from_s: float
     """When it was done."""
     followed_s: float
@@ -74,7 +74,7 @@ class Hand:
         self._is_quick = False
         self._valid_from_s = float("-inf")
 
-    def take(self, now: float, uptime_s: float, followed_s: float) -> Delivery | None:
+    def take(self, now: float, at_s: float, followed_s: float) -> Delivery | None:
         """The next one to be tried; what is not fit to be tried any more is to be put back."""
         with self._lock:
             while self._claimed:
@@ -82,7 +82,7 @@ class Hand:
                 expires_at = claimed.delivery.expires_at
                 if (
                     claimed.asked_at_s >= self._valid_from_s
-                    and claimed.held_from_s >= uptime_s - HOLDS_S
+                    and claimed.held_from_s >= at_s - HOLDS_S
                     and claimed.followed_s == followed_s
                     and (expires_at is None or now < expires_at)
                 ):
@@ -95,10 +95,10 @@ class Hand:
         with self._lock:
             self._back.append(delivery.id)
 
-    def drop(self, uptime_s: float) -> None:
+    def drop(self, at_s: float) -> None:
         """What was claimed until now is not to be tried."""
         with self._lock:
-            self._valid_from_s = uptime_s
+            self._valid_from_s = at_s
             self._back += [claimed.delivery.id for claimed in self._claimed]
             self._claimed.clear()
 

@@ -102,18 +102,18 @@ class Deliveries:
 
         What is given is to be called when that is committed.
         """
-        asked_at_s, followed_s = self._uptime(), self._timing.followed_s
+        asked_at_s, followed_s = time.monotonic(), self._timing.followed_s
         found: dict[str, list[Delivery]] = {}
         for name in clients:
             lane = self._lanes.get(name)
-            free = lane.free() if lane is not None and lane.wait_s(asked_at_s) == 0 else 0
+            free = lane.free() if lane is not None and lane.wait_s(self._uptime()) == 0 else 0
             room = min(free, lane.hand.room(free, 0)) if lane is not None else 0
             found[name] = writer.claim(name, room) if room else []
 
         def committed() -> None:
             for name, deliveries in found.items():
                 if deliveries:
-                    self._lanes[name].hand.add(deliveries, asked_at_s, self._uptime(), followed_s)
+                    self._lanes[name].hand.add(deliveries, asked_at_s, time.monotonic(), followed_s)
                     for _ in deliveries:
                         self._lanes[name].wake_one()
                 else:
@@ -150,7 +150,7 @@ class Deliveries:
             return False
         with self._writing() as writer:
             is_new = writer.pause(client_name, is_paused=is_paused)
-        lane.hand.drop(self._uptime())
+        lane.hand.drop(time.monotonic())
         lane.wake()
         if is_new:
             log.warning("delivery.paused" if is_paused else "delivery.resumed", client=client_name)
@@ -258,7 +258,7 @@ class Deliveries:
                 log.exception("delivery.worker_failed", client=name)
                 self._closing.wait(STORE_PAUSE_S)
         if lane.client is None:
-            lane.hand.drop(self._uptime())
+            lane.hand.drop(time.monotonic())
             if lane.hand.has_unsettled():
                 self._settle(name, lane, number, lane.wakes)
             if not self._closing.is_set():
@@ -269,7 +269,7 @@ class Deliveries:
     def _taken(self, lane: Lane) -> tuple[Delivery | None, float, float]:
         """The next of what is claimed and may be tried now; the moment, and how much the clock was set."""
         now, followed_s = self._timing.moment()
-        delivery = lane.hand.take(now, self._uptime(), followed_s)
+        delivery = lane.hand.take(now, time.monotonic(), followed_s)
         if delivery is not None and not lane.may_try(self._uptime()):
             lane.hand.refuse(delivery)
             delivery = None
@@ -326,17 +326,17 @@ class Deliveries:
 
     def _write_down(self, name: str, lane: Lane, number: int, settling: Settling) -> None:
         """One transaction: what was tried is recorded, and what is due claimed, as far as it can be sent."""
-        at_s = self._uptime()
+        asked_at_s = time.monotonic()
         with self._writing() as writer:
             if settling.made:
                 writer.record([made.result(self._timing.followed_s) for made in settling.made])
             if settling.back:
                 writer.put_back(settling.back)
-            goes_on = lane.wants(number) and lane.wait_s(at_s) == 0
+            goes_on = lane.wants(number) and lane.wait_s(self._uptime()) == 0
             room = lane.hand.room(lane.concurrency(), len(settling.made)) if goes_on else 0
             found = writer.claim(name, room) if room else []
             followed_s = self._timing.followed_s
-        lane.hand.add(found, at_s, self._uptime(), followed_s)
+        lane.hand.add(found, asked_at_s, time.monotonic(), followed_s)
         # One of them is this worker's own; when there may be more, another worker is to look.
         for _ in range(len(found) if len(found) == room else len(found) - 1):
             lane.wake_one()

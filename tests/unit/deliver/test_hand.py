@@ -36,15 +36,15 @@ def test_what_is_claimed_is_tried_in_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("now", "uptime_s", "followed_s"),
+    ("now", "at_s", "followed_s"),
     [(NOW + 30.0, UP, 0.0), (NOW, UP + HOLDS_S + 0.1, 0.0), (NOW, UP, 3600.0)],
     ids=["expired", "held for too long", "the clock was set"],
 )
 def test_what_may_not_be_tried_as_it_was_claimed_is_put_back(
-    now: float, uptime_s: float, followed_s: float
+    now: float, at_s: float, followed_s: float
 ) -> None:
     hand = held(replace(DELIVERY, expires_at=NOW + 30.0))
-    assert hand.take(now, uptime_s, followed_s) is None
+    assert hand.take(now, at_s, followed_s) is None
     settling = hand.begin_settling()
     assert settling is not None
     assert settling.back == [1]
