@@ -17,6 +17,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from threading import Event
 from typing import Any, cast
@@ -43,7 +44,11 @@ def bridge(reads: list[bytes], data: bytes) -> tuple[float, int]:
     tracker = Tracker(Numbering(trunks=("PJSIP/trunk*",)))
     # Nothing is committed here, so store and clients are not asked for.
     live = Live(
-        tracker, cast(Store, None), cast(Telling, None), on_ended=lambda *_: None, wake=lambda client: None
+        tracker,
+        cast(Store, None),
+        cast(Telling, None),
+        on_ended=lambda *_: None,
+        claiming=lambda: nullcontext(lambda writer, clients: None),
     )
     framer, resync = Framer(select=worth_reading), Resync("")
     resync.is_open = True

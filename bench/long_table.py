@@ -28,7 +28,7 @@ EVERY_S = 8
 
 
 def fill(server: SqlServer, rows: int) -> None:
-    """Writes that many calls, the last of which began on 2026-11-23."""
+    """Writes that many calls by one statement, the last of which began on 2026-11-23."""
     first = BEGAN - timedelta(seconds=EVERY_S * rows)
     names = "calldate, duration, billsec, channel, dstchannel, disposition, uniqueid, linkedid"
     if server.kind == "mariadb":

@@ -20,9 +20,9 @@ EVENTS, RUNS = 2_000, 9
 
 def main() -> None:
     for customers in (3, 200, 2_000, 20_000):
-        clients = [client for number in range(customers) for client in _of_customer(number)]
+        clients = [client for number in range(customers) for client in of_customer(number)]
         matcher = Matcher(clients)
-        views = [_view(number % customers) for number in range(EVENTS)]
+        views = [view(number % customers) for number in range(EVENTS)]
         took_us = statistics.median(_one_run(matcher, views) for _ in range(RUNS))
         traits = traits_of_view(views[7], "251")
         # Once before: what a glob is made into is kept.
@@ -42,7 +42,8 @@ def _one_run(matcher: Matcher, views: list[CallView]) -> float:
     return (time.perf_counter() - began) / len(views) * 1e6
 
 
-def _of_customer(number: int) -> list[Client]:
+def of_customer(number: int) -> list[Client]:
+    """The three clients of one customer."""
     did = (f"3642{number:07}", f"3670{number:07}*")
     filters = (
         Match(context=("from-trunk",), did=did),
@@ -55,7 +56,8 @@ def _of_customer(number: int) -> list[Client]:
     ]
 
 
-def _view(number: int) -> CallView:
+def view(number: int) -> CallView:
+    """A call of that customer's."""
     return CallView(
         key="1.1",
         kind=Kind.INBOUND,

@@ -92,14 +92,14 @@ class Daemon:
             self._poller,
             ami_connected=lambda: self._session is not None and self._session.connected,
             channel_events=self._channel_events(),
-            wake=self._deliveries.wake,
+            claiming=self._deliveries.claiming,
         )
         self._live = Live(
             self._tracker,
             self._store,
             self._telling,
             on_ended=self._ending.on_ended,
-            wake=self._deliveries.wake,
+            claiming=self._deliveries.claiming,
         )
         self._following = Following(
             self._store, self._telling, lambda: self._settings.recordings, self._deliveries.wake

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from captured_cel import cel_rows_of
 from captured_rows import CAPTURES, rows_of
+from ending_bench import unclaimed
 from structlog.testing import capture_logs
 
 from vipex_bridge.ami.translate import replay
@@ -220,7 +221,7 @@ class Bench:
             Poller(settings.cdr, settings.timezone, None, clock=self.clock),
             ami_connected=lambda: self.connected,
             channel_events=ChannelEvents(SqliteCel(settings.cel, settings.timezone), clock=self.clock),
-            wake=lambda client: None,
+            claiming=unclaimed,
             clock=self.clock,
             monotonic=self.clock,
         )

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from ending_bench import CONFIGURATION, START, Bench, body
+from ending_bench import CONFIGURATION, START, Bench, body, unclaimed
 from story import TRUNK, Story, inbound_example
 
 from vipex_bridge.bridge.ending import Ending
@@ -184,7 +184,7 @@ def test_after_a_restart_an_ended_call_is_still_told_once(tmp_path: Path) -> Non
             Telling(settings),
             Poller(settings.cdr, settings.timezone, store.cursor(), clock=bench.clock),
             ami_connected=lambda: False,
-            wake=lambda client: None,
+            claiming=unclaimed,
             clock=bench.clock,
             monotonic=lambda: bench.passed,
         )

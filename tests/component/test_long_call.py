@@ -96,7 +96,7 @@ class Rooms:
             self.store,
             telling,
             on_ended=lambda call_id, record: self.ending.on_ended(call_id, record),
-            wake=self.deliveries.wake,
+            claiming=self.deliveries.claiming,
             clock=self.clock,
         )
         self.session = Session(settings.ami, self.live.on_events, clock=self.clock)
@@ -107,7 +107,7 @@ class Rooms:
             telling,
             Poller(settings.cdr, settings.timezone, self.store.cursor(), clock=self.clock),
             ami_connected=lambda: self.session.connected,
-            wake=self.deliveries.wake,
+            claiming=self.deliveries.claiming,
             clock=self.clock,
             monotonic=self.clock,
         )

@@ -104,6 +104,7 @@ def test_a_recording_that_never_comes_is_told_as_none(tmp_path: Path, faulty_ser
         wait_until(lambda: len(told(faulty_server)) == 2, 20)
         assert [sound(document) for document in told(faulty_server)] == [None, None]
         server = Server(bridge.wait_for("http.listening")["port"], faulty_server)
+        bridge.wait_for("delivery.sent", delivery=left_out["delivery"])
         delivery = server.ask(f"/api/v1/deliveries/{left_out['delivery']}").json
         [note] = [attempt["error"] for attempt in delivery["tries"]]
         assert note.startswith("without recording call.wav: there is no such file below")

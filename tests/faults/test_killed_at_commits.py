@@ -20,11 +20,11 @@ DYING = Path(__file__).parents[1] / "support" / "dying_bridge.py"
 EXPECTED = {
     "daemon.__init__", "store.store.retire", "deliver.worker.start", "bridge.live._commit",
     "bridge.ending._keep_rows", "bridge.ending._commit",
-    "bridge.reconciling._missing", "deliver.worker._next", "deliver.worker._record",
+    "bridge.reconciling._missing", "deliver.worker._write_down",
     "bridge.answering._take_id", "bridge.answering._queue",
 }  # fmt: skip
 """Where a bridge of this configuration commits: opening, forgetting, taking up, journalling, reading rows,
-telling, comparing, claiming, recording, giving a lookup its id, queueing for the dialplan."""
+telling, comparing, recording and claiming, giving a lookup its id, queueing for the dialplan."""
 
 
 @pytest.mark.timeout(reliability.rounds(300, 3600))

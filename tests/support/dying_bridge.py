@@ -40,7 +40,10 @@ def _place() -> str:
         if name.startswith("vipex_bridge."):
             place = f"{name.removeprefix('vipex_bridge.')}.{frame.f_code.co_name}"
             # A context manager that only hands a transaction on is not its place.
-            if not name.startswith("vipex_bridge.store.") and frame.f_code.co_name != "_writing":
+            if not name.startswith("vipex_bridge.store.") and frame.f_code.co_name not in (
+                "_writing",
+                "writing",
+            ):
                 break
     return place
 

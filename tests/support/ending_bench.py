@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from cdr_file import COLUMNS, make_table, write_row
@@ -16,6 +18,7 @@ from vipex_bridge.cdr.poller import Poller
 from vipex_bridge.config.load import load_text
 from vipex_bridge.store.outbox import Delivery
 from vipex_bridge.store.store import Store
+from vipex_bridge.store.writer import Writer
 
 START = 1_795_409_430.0
 CONFIGURATION = """
@@ -31,6 +34,12 @@ clients:
   sales: {{kind: call_end, url: 'http://host/cdr', match: {{dst: ['99*']}}}}
   missed: {{kind: call_end, url: 'http://host/cdr', directions: [2]}}
 """
+
+
+@contextmanager
+def unclaimed() -> Iterator[Callable[[Writer, Collection[str]], None]]:
+    """Where nothing is sent."""
+    yield lambda writer, clients: None
 
 
 class Bench:
@@ -81,7 +90,7 @@ class Bench:
             telling,
             Poller(settings.cdr, settings.timezone, self.store.cursor(), clock=self.clock),
             ami_connected=lambda: self.connected,
-            wake=lambda client: None,
+            claiming=unclaimed,
             clock=self.clock,
             monotonic=lambda: self.passed,
         )
@@ -90,7 +99,7 @@ class Bench:
             self.store,
             telling,
             on_ended=self.ending.on_ended,
-            wake=lambda client: None,
+            claiming=unclaimed,
             clock=self.clock,
         )
         self.ending.restore()

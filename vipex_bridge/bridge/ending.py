@@ -25,6 +25,7 @@ from vipex_bridge.calls.tree import build
 from vipex_bridge.calls.tree import recordings as recordings_of
 from vipex_bridge.cdr.poller import Polled, Poller
 from vipex_bridge.config.settings import Settings
+from vipex_bridge.deliver.claims import Claiming
 from vipex_bridge.errors import BridgeError, SourceError, StoreError
 from vipex_bridge.store.calls import OPEN
 from vipex_bridge.store.store import Store
@@ -81,7 +82,7 @@ class Ending:
         *,
         ami_connected: Callable[[], bool],
         channel_events: ChannelEvents | None = None,
-        wake: Callable[[str], None],
+        claiming: Claiming,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -92,7 +93,7 @@ class Ending:
         self._poller = poller
         self._channel_events = channel_events if channel_events is not None else ChannelEvents(None)
         self._ami_connected = ami_connected
-        self._wake = wake
+        self._claiming = claiming
         self._clock = clock
         self._monotonic = monotonic
         self._pending: dict[int, Pending] = {}
@@ -338,9 +339,9 @@ class Ending:
         options = self._settings.recordings
         if document is not None and (options is None or not options.is_separate):
             document = without_unreadable(call_id, document, options)
-        with self._store.write(now) as writer:
-            queued = [d for notice in owed for d in self._telling.of_notice(notice, call_id, now)]
-            for delivery in queued:
+        with self._claiming() as claim, self._store.write(now) as writer:
+            deliveries = [d for notice in owed for d in self._telling.of_notice(notice, call_id, now)]
+            for delivery in deliveries:
                 writer.queue(delivery)
             if document is None:
                 writer.close_call(call_id, state="ignored")
@@ -349,6 +350,7 @@ class Ending:
                 told = finish(writer, self._telling, call_id, document, now)
                 if told is None:
                     log.info("call.closed_already", call=call_id)
+            claim(writer, {delivery.client for delivery in [*deliveries, *(told or [])]})
         for notice in owed:
             log.info("call.notice", call=call_id, notice=notice.event, exten=notice.exten)
         if document is not None and told is not None:
@@ -360,8 +362,6 @@ class Ending:
                 legs=len(document.legs),
                 clients=[delivery.client for delivery in told],
             )
-        for delivery in [*queued, *(told or [])]:
-            self._wake(delivery.client)
 
 
 def _joined(call_id: int, parts: list[Pending]) -> Pending:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from collections import Counter
@@ -16,11 +17,14 @@ from vipex_bridge.calls.document import Notice
 from vipex_bridge.calls.events import CallEvent
 from vipex_bridge.calls.record import CallRecord
 from vipex_bridge.calls.tracker import Ended, Tracker
+from vipex_bridge.deliver.claims import Claiming
 from vipex_bridge.errors import BridgeError
 from vipex_bridge.store.store import Store
 
 log = structlog.get_logger()
 
+JOURNAL_WITHIN_S = 0.1
+"""How long what nobody is told of may gather before it is committed."""
 COMMIT_AGAIN_S = 1.0
 """How long a store that takes nothing (a full disk) is left alone."""
 
@@ -63,7 +67,8 @@ class Live:
     """Feeds the tracker in the event loop; commits in a thread, one batch after the other.
 
     While one batch is being committed the next one gathers, so a burst costs few commits and a
-    quiet moment no waiting. `on_ended` gets the id and record of each call that is over.
+    quiet moment no waiting. `on_ended` gets the id and record of each call that is over, `claiming` is
+    entered around a transaction that queues something.
     """
 
     def __init__(
@@ -73,19 +78,22 @@ class Live:
         telling: Telling,
         *,
         on_ended: Callable[[int, CallRecord], None],
-        wake: Callable[[str], None],
+        claiming: Claiming,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._tracker = tracker
         self._store = store
         self._telling = telling
         self._on_ended = on_ended
-        self._wake = wake
+        self._claiming = claiming
         self._clock = clock
         self._outputs: list[Notice | Ended] = []
         self._uncommitted = _NOTHING
         self._something = asyncio.Event()
         self._committing = False
+        self._gathering = False
+        self._is_asked = False
+        """Somebody waits for the id of a call: what has gathered is committed at once."""
         self._committed = asyncio.Event()
         self._ids: dict[str, int] = {}
         self.events = Counter[str]()
@@ -110,21 +118,35 @@ class Live:
         try:
             while True:
                 await self._something.wait()
+                await self._gathered()
                 if not await self.commit():
                     await asyncio.sleep(COMMIT_AGAIN_S)
                     self._something.set()
         finally:
             await asyncio.shield(self.commit())
 
+    async def _gathered(self) -> None:
+        """Waits a moment for more while there is nothing to tell: what is journalled alone has time."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + JOURNAL_WITHIN_S
+        self._gathering = True
+        try:
+            while not (self._outputs or self._uncommitted.notices or self._is_asked) and loop.time() < until:
+                self._something.clear()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._something.wait(), until - loop.time())
+        finally:
+            self._gathering = False
+
     async def commit(self) -> bool:
         """Commits what has gathered; False when the store would not take it, which keeps it."""
         self._something.clear()
+        self._is_asked = False
         batch = self._take()
-        if not batch.records and not batch.notices:
-            return True
         self._committing = True
         try:
-            ids = await asyncio.to_thread(self._commit, batch)
+            if batch.records or batch.notices:
+                self._follow(batch, await asyncio.to_thread(self._commit, batch))
         except BridgeError as error:
             log.error("store.commit_failed", error=str(error), notices=len(batch.notices))
             self._uncommitted = replace(batch, was_tried=True)
@@ -133,6 +155,10 @@ class Live:
             self._committing = False
             before, self._committed = self._committed, asyncio.Event()
             before.set()
+        return True
+
+    def _follow(self, batch: _Batch, ids: dict[str, int]) -> None:
+        """What follows from a batch that is committed."""
         for journalled in batch.records:
             # A call may have taken in another, under whose key it is no longer asked for.
             for key in journalled.keys:
@@ -143,7 +169,6 @@ class Live:
             record = self._tracker.call(key)
             if record is not None and record.is_over() and record.key in ids:
                 self._on_ended(ids[record.key], record)
-        return True
 
     async def id_of(self, key: str) -> int | None:
         """The id of the call that is up under that key: as soon as what has gathered is committed.
@@ -151,8 +176,11 @@ class Live:
         None for a call that is not up, or was not seen since the start.
         """
         for _ in range(2):
-            if key in self._ids or not (self._committing or self._something.is_set()):
+            if key in self._ids or not (self._committing or self._gathering or self._something.is_set()):
                 break
+            if self._gathering:
+                self._is_asked = True
+                self._something.set()
             await self._committed.wait()
         return self._ids.get(key)
 
@@ -179,7 +207,7 @@ class Live:
         ids: dict[str, int] = {}
         woken: set[str] = set()
         noticed: list[tuple[int, Notice]] = []
-        with self._store.write(now) as writer:
+        with self._claiming() as claim, self._store.write(now) as writer:
             for journalled in batch.records:
                 call_id = writer.identify(journalled.keys, journalled.started_at, journalled.keeps)
                 ids[journalled.keys[0]] = call_id
@@ -192,14 +220,14 @@ class Live:
                 )
             for each in batch.notices:
                 notice = each.notice
-                call_id = writer.identify(each.keys, notice.call.start_time)
+                known = ids.get(each.keys[0])
+                call_id = writer.identify(each.keys, notice.call.start_time) if known is None else known
                 noticed.append((call_id, notice))
                 for delivery in self._telling.of_notice(notice, call_id, now):
                     known_by = f"{each.token}/{delivery.client}"
                     writer.queue(replace(delivery, dedupe_key=known_by), is_first=not batch.was_tried)
                     woken.add(delivery.client)
-        for client in woken:
-            self._wake(client)
+            claim(writer, woken)
         for call_id, notice in noticed:
             self.noticed[notice.event] += 1
             log.info("call.notice", call=call_id, notice=notice.event, exten=notice.exten)

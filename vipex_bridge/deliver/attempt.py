@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import FileIO
 from pathlib import PurePosixPath
 
@@ -16,7 +16,8 @@ from vipex_bridge.deliver.fill import fill
 from vipex_bridge.deliver.http import HttpAnswer, Transport
 from vipex_bridge.deliver.masking import hide
 from vipex_bridge.deliver.signing import sign
-from vipex_bridge.errors import ExchangeError, RenderError
+from vipex_bridge.errors import ExchangeError, RenderError, StoreError
+from vipex_bridge.privacy import without_keys
 from vipex_bridge.store.outbox import ANSWER_BYTES, Delivery, NewAttempt
 
 log = structlog.get_logger()
@@ -133,3 +134,44 @@ def excerpt(answer: HttpAnswer, client: Client) -> str:
     """
     text = hide(answer.body.decode("utf-8", errors="replace"), client)
     return text.encode()[:ANSWER_BYTES].decode(errors="ignore")
+
+
+def with_keys_masked(tried: Tried) -> Tried:
+    """The try with the menu keys masked that a server repeats in its answer."""
+    answer = tried.attempt.answer
+    return replace(tried, attempt=replace(tried.attempt, answer=answer and without_keys(answer)))
+
+
+def log_try(delivery: Delivery, tried: Tried) -> None:
+    """One line for the operator: what was tried, and what came of it."""
+    attempt = tried.attempt
+    told = log.bind(
+        client=delivery.client,
+        call=delivery.call_id,
+        delivery=delivery.id,
+        notice=delivery.event,
+        status=attempt.status_code,
+        elapsed_ms=round(attempt.elapsed_s * 1000),
+    )
+    match tried.outcome.what:
+        case retry.What.DELIVERED:
+            told.info("delivery.sent")
+        case retry.What.RETRY:
+            told.warning(
+                "delivery.failed_try", error=attempt.error, next_attempt_at=tried.outcome.next_attempt_at
+            )
+        case retry.What.FAILED:
+            told.error("delivery.parked", error=attempt.error)
+        case retry.What.EXPIRED:
+            told.warning("delivery.expired", error=attempt.error)
+
+
+def log_not_recorded(delivery: Delivery, error: StoreError) -> None:
+    """A try was made, and the store would not take it: it is recorded as soon as it does."""
+    log.error(
+        "delivery.not_recorded",
+        client=delivery.client,
+        call=delivery.call_id,
+        delivery=delivery.id,
+        error=str(error),
+    )

@@ -7,9 +7,14 @@ the store then has as being sent. Such strays are queued again.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
 
 from vipex_bridge.store.outbox import Delivery
+from vipex_bridge.store.writer import Writer
+
+Claiming = Callable[[], AbstractContextManager[Callable[[Writer, Collection[str]], None]]]
+"""What is done around a transaction that queues something: `Deliveries.claiming`."""
 
 UNSURE_FOR_S = 60.0
 """So long after a failed commit strays are looked for: a frozen server may still do it once it goes on."""
@@ -28,16 +33,16 @@ class Claims:
         with self._changing:
             self._in_hand.update(delivery.id for delivery in claimed)
 
-    def lose(self, claimed: Sequence[Delivery], uptime_s: float) -> None:
+    def lose(self, delivery_ids: Collection[int], uptime_s: float) -> None:
         """The commit failed: perhaps it was done all the same."""
         with self._changing:
-            self._in_hand.difference_update(delivery.id for delivery in claimed)
+            self._in_hand.difference_update(delivery_ids)
             self._unsure_until_s = uptime_s + UNSURE_FOR_S
 
-    def end(self, delivery_id: int) -> None:
-        """What became of it is in the store."""
+    def end(self, delivery_ids: Collection[int]) -> None:
+        """What became of them is in the store."""
         with self._changing:
-            self._in_hand.discard(delivery_id)
+            self._in_hand.difference_update(delivery_ids)
 
     def may_stray(self, uptime_s: float) -> bool:
         """Whether the store may have claims that nobody has in hand."""

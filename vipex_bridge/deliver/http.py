@@ -1,7 +1,8 @@
 """One HTTP exchange with one deadline: the only module that knows requests and urllib3.
 
-Requests' `Session` is left out on purpose: even told not to follow a redirect it reads that answer
-without bound, it keeps cookies, and it looks for proxies and .netrc. Its adapter does none of this.
+What is ordinary goes the short way (`deliver/quick.py`), all else through requests' adapter. Its `Session`
+is left out on purpose: even told not to follow a redirect it reads that answer without bound, it keeps
+cookies, and it looks for proxies and .netrc. The adapter does none of this.
 
 A kept-alive connection is used again for `KEEP_S` seconds. When the server closed it at just that
 moment, the request is sent once more over a new one, provided that no byte of an answer came and that
@@ -13,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import logging
-import re
 import socket
 import ssl
 import threading
@@ -26,12 +26,13 @@ from urllib.parse import urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
-from urllib3 import HTTPConnectionPool, HTTPHeaderDict, HTTPSConnectionPool, PoolManager
+from urllib3 import HTTPConnectionPool, HTTPHeaderDict, HTTPResponse, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 from urllib3.util import SKIP_HEADER
 
 from vipex_bridge.config.settings import Tls
+from vipex_bridge.deliver import quick, request_head
 from vipex_bridge.deliver.head import WholeHead
 from vipex_bridge.deliver.masking import MASK
 from vipex_bridge.deliver.sockets import Progress, TimedTlsSocket, connect, exchange_of, usable
@@ -43,11 +44,6 @@ KEEP_S = 4.0
 _POOL_SIZE = 64
 _CHUNK_BYTES = 65_536
 _PATH_CHARS = 120
-_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-"""RFC 9110, section 5.6.2, `token`: header names and methods."""
-_NOT_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]")
-_FRAMING = frozenset({"content-length", "transfer-encoding", "connection"})
-
 # urllib3 warns with whole URLs, and these hold API keys; every failure is ours to report anyway.
 logging.getLogger("urllib3").setLevel(logging.CRITICAL + 1)
 
@@ -123,16 +119,26 @@ class Transport:
         progress = Progress(started + timeout_s)
         try:
             check_url(outgoing.url)
-            prepared = _prepared(outgoing)
+            length = len(outgoing.body) if outgoing.body is not None else None
+            headers = request_head.checked(outgoing.method, outgoing.headers, length)
             adapter = self._adapter(tls)
+            place = quick.place_of(outgoing.url)
             with exchange_of(progress), failures_of(outgoing.where, progress, timeout_s):
+
+                def once() -> HttpAnswer:
+                    if place is not None and (outgoing.body is None or isinstance(outgoing.body, bytes)):
+                        return _quickly(
+                            adapter.connections, place, outgoing, headers, started, max_bytes, cut
+                        )
+                    return _once(adapter, _prepared(outgoing, headers), started, max_bytes, cut)
+
                 try:
-                    return _once(adapter, prepared, started, max_bytes, cut)
+                    return once()
                 except (requests.RequestException, HTTPError, OSError):
                     if progress.dialled or progress.heard or not _repeatable(outgoing):
                         raise
                 progress.fresh = True
-                return _once(adapter, prepared, started, max_bytes, cut)
+                return once()
         finally:
             if outgoing.body is not None and not isinstance(outgoing.body, bytes):
                 outgoing.body.close()
@@ -143,6 +149,7 @@ class Transport:
             adapters = [adapter for _, adapter in self._adapters.values()]
             self._adapters.clear()
         for adapter in adapters:
+            adapter.connections.close()
             adapter.close()
 
     def _adapter(self, tls: Tls) -> _Adapter:
@@ -159,6 +166,7 @@ class Transport:
             adapter = _Adapter(context_of(tls))
             self._adapters[tls] = (stamp, adapter)
         if kept is not None:
+            kept[1].connections.close()
             kept[1].close()
         return adapter
 
@@ -203,6 +211,7 @@ class _Adapter(HTTPAdapter):
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self._context = context
+        self.connections = quick.Connections(context, KEEP_S)
         self.verify = context.verify_mode is not ssl.CERT_NONE
         super().__init__(_POOL_SIZE, _POOL_SIZE)
 
@@ -222,6 +231,7 @@ def context_of(tls: Tls) -> ssl.SSLContext:
     """Whom a client trusts and how it names itself. Raises Unreachable for files that cannot be used."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.sslsocket_class = TimedTlsSocket
+    context.set_alpn_protocols(["http/1.1"])
     if not tls.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -263,23 +273,14 @@ def check_url(url: str) -> None:
         raise Unreachable("the URL is not a whole http:// or https:// address: correct the client's url")
 
 
-def _prepared(outgoing: Outgoing) -> requests.PreparedRequest:
+def _prepared(outgoing: Outgoing, given: list[tuple[str, str]]) -> requests.PreparedRequest:
     """The request as requests' adapter takes it, not touched by what requests would add or re-quote."""
     headers = HTTPHeaderDict()
-    for name, value in outgoing.headers:
-        if not _NAME.fullmatch(name) or name.lower() in _FRAMING:
-            raise Unreachable(f"header {name!r} cannot be sent: take it out of the configuration")
-        if _NOT_VALUE.search(value):
-            raise Unreachable(f"header {name} holds a line break or a character that HTTP cannot carry")
+    for name, value in given:
         headers.add(name, value)
-    if not _NAME.fullmatch(outgoing.method):
-        raise Unreachable(f"{outgoing.method!r} is no HTTP method")
     for name in ("User-Agent", "Accept-Encoding"):
         if name not in headers:
             headers[name] = SKIP_HEADER
-    if outgoing.body is not None or outgoing.method not in ("GET", "HEAD"):
-        # A reader without it would go out chunked, which many servers refuse.
-        headers["Content-Length"] = str(len(outgoing.body or b""))
     prepared = requests.PreparedRequest()
     prepared.method = outgoing.method
     prepared.url = outgoing.url
@@ -300,17 +301,52 @@ def _once(
     response = adapter.send(prepared, stream=True, timeout=None, verify=adapter.verify)
     # Closing gives a connection back that was read to the end, and closes any other.
     with contextlib.closing(response.raw) as raw:
-        body = bytearray()
-        while len(body) <= max_bytes:
-            chunk = raw.read(_CHUNK_BYTES, decode_content=True)
-            if not chunk:
-                raw.release_conn()
-                break
-            body += chunk
-        if len(body) > max_bytes and not cut:
-            raise BadAnswer(f"the answer is larger than {max_bytes} bytes")
+        raw.decode_content = True
+        body = _body_of(raw, max_bytes, cut)
+        if len(body) <= max_bytes:
+            raw.release_conn()
         headers = tuple((str(name), str(value)) for name, value in raw.headers.items())
         return HttpAnswer(raw.status, headers, bytes(body[:max_bytes]), time.monotonic() - started)
+
+
+def _quickly(
+    connections: quick.Connections,
+    place: quick.Place,
+    outgoing: Outgoing,
+    headers: list[tuple[str, str]],
+    started: float,
+    max_bytes: int,
+    cut: bool,
+) -> HttpAnswer:
+    sent = cast("bytes", outgoing.body or b"")
+    head = request_head.written(outgoing.method, place.target, place.name, headers)
+    sock, answer = connections.ask(place, outgoing.method, head, sent)
+    try:
+        told = tuple(answer.getheaders())
+        encoded = answer.getheader("Content-Encoding") is not None
+        body = _body_of(_decoding(answer, told) if encoded else answer, max_bytes, cut)
+        if answer.length and len(body) <= max_bytes:
+            raise http.client.IncompleteRead(b"")
+        return HttpAnswer(answer.status, told, bytes(body[:max_bytes]), time.monotonic() - started)
+    finally:
+        connections.done(place, sock, answer)
+
+
+def _decoding(answer: http.client.HTTPResponse, headers: tuple[tuple[str, str], ...]) -> HTTPResponse:
+    """The answer read through urllib3, which undoes its Content-Encoding."""
+    return HTTPResponse(
+        answer, HTTPHeaderDict(headers), answer.status, preload_content=False, original_response=answer
+    )
+
+
+def _body_of(raw: Any, max_bytes: int, cut: bool) -> bytearray:
+    """The body, no further than needed. Raises BadAnswer when it is larger, unless `cut`."""
+    body = bytearray()
+    while len(body) <= max_bytes and (chunk := raw.read(_CHUNK_BYTES)):
+        body += chunk
+    if len(body) > max_bytes and not cut:
+        raise BadAnswer(f"the answer is larger than {max_bytes} bytes")
+    return body
 
 
 @contextlib.contextmanager

@@ -8,16 +8,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from vipex_bridge.config.settings import Client
+from vipex_bridge.config.settings import Client, Settings
+from vipex_bridge.deliver.hand import Hand
 from vipex_bridge.deliver.pace import Pace
 
 
 class Lane:
-    """What a client's workers share. All but `condition` is guarded by it."""
+    """What a client's workers share. All but `condition` and `hand` is guarded by it."""
 
     def __init__(self, work: Callable[[int], None], name: str) -> None:
         """`work` is what worker number n does, in a thread of its own, until it has left."""
         self.condition = threading.Condition()
+        self.hand = Hand()
         self.client: Client | None = None
         """None: no longer configured, or the bridge is stopping; then no worker claims anything."""
         self.wakes = 0
@@ -31,6 +33,16 @@ class Lane:
         """Whether worker `number` is to go on claiming."""
         with self.condition:
             return self.client is not None and number < self.client.concurrency
+
+    def concurrency(self) -> int:
+        """How many workers the client may have."""
+        client = self.client
+        return client.concurrency if client is not None else 0
+
+    def free(self) -> int:
+        """How many workers have nothing to do, or are not there yet."""
+        with self.condition:
+            return self._resting + max(0, self.concurrency() - len(self.workers))
 
     def goes_on(self, number: int) -> bool:
         """Whether this worker is to look for more; when not, it has left, and may be replaced."""
@@ -110,3 +122,8 @@ class Lane:
         )
         self.workers[number] = worker
         worker.start()
+
+
+def clients_of(settings: Settings) -> dict[str, Client]:
+    """The clients that deliveries go to."""
+    return {name: client for name, client in settings.clients.items() if client.kind != "lookup"}

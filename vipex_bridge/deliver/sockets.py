@@ -35,6 +35,7 @@ class Progress:
     """Connections kept from earlier are not to be used."""
 
 
+_TIME_IS_UP = "the time is up"
 _progress: ContextVar[Progress] = ContextVar("progress")
 
 
@@ -100,15 +101,19 @@ class TimedSocket(socket.socket):
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
         self.settimeout(_remaining_s())
-        with _deadline():
+        try:
             count = super().recv_into(buffer, nbytes, flags)
+        except TimeoutError:
+            raise TimedOut(_TIME_IS_UP) from None
         self.heard_at = _heard(count)
         return count
 
     def sendall(self, data: Any, flags: int = 0, /) -> None:
         self.settimeout(_remaining_s())
-        with _deadline():
+        try:
             super().sendall(data, flags)
+        except TimeoutError:
+            raise TimedOut(_TIME_IS_UP) from None
 
 
 class TimedTlsSocket(ssl.SSLSocket):
@@ -118,16 +123,20 @@ class TimedTlsSocket(ssl.SSLSocket):
 
     def recv_into(self, buffer: Any, nbytes: int | None = None, flags: int = 0) -> int:
         self.settimeout(_remaining_s())
-        with _deadline():
+        try:
             count = super().recv_into(buffer, nbytes, flags)
+        except TimeoutError:
+            raise TimedOut(_TIME_IS_UP) from None
         self.heard_at = _heard(count)
         return count
 
     def send(self, data: Any, flags: int = 0) -> int:
         # SSLSocket.sendall() is a loop over send(): each round gets what is left.
         self.settimeout(_remaining_s())
-        with _deadline():
+        try:
             return super().send(data, flags)
+        except TimeoutError:
+            raise TimedOut(_TIME_IS_UP) from None
 
 
 def _addresses(host: str, port: int) -> list[Any]:
@@ -158,16 +167,8 @@ def _remaining_s() -> float:
     left_s = _progress.get().ends_at - time.monotonic()
     # A timeout of 0 would mean "do not wait at all" to a socket, and raise something else.
     if left_s <= 0:
-        raise TimedOut("the time is up")
+        raise TimedOut(_TIME_IS_UP)
     return left_s
-
-
-@contextlib.contextmanager
-def _deadline() -> Iterator[None]:
-    try:
-        yield
-    except TimeoutError:
-        raise TimedOut("the time is up") from None
 
 
 def _heard(count: int) -> float:

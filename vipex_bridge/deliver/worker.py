@@ -1,7 +1,8 @@
 """The delivery workers: threads of each client's own, so that a dead client delays no other.
 
-A worker claims one delivery, sends it, and in one transaction records what came of it and claims the
-next. With nothing due for a while it leaves; one thread for all clients looks for what has become due.
+A worker sends what is claimed; in one transaction it records what came of that, and of what the client's
+other workers have sent meanwhile, and claims what is next. With nothing due for a while it leaves; one
+thread for all clients looks for what has become due.
 """
 
 from __future__ import annotations
@@ -9,23 +10,22 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from io import FileIO
 from random import random as any_random
 
 import structlog
 
-from vipex_bridge.config.settings import Client, Settings
+from vipex_bridge.config.settings import Settings
 from vipex_bridge.deliver import clock as clocks
-from vipex_bridge.deliver.attempt import Tried, Trying, no_client
+from vipex_bridge.deliver.attempt import Tried, Trying, log_not_recorded, log_try, no_client, with_keys_masked
 from vipex_bridge.deliver.claims import Claims
+from vipex_bridge.deliver.hand import Made, Settling
 from vipex_bridge.deliver.http import Transport
-from vipex_bridge.deliver.lane import Lane
-from vipex_bridge.deliver.retry import What
+from vipex_bridge.deliver.lane import Lane, clients_of
+from vipex_bridge.deliver.timing import Timing
 from vipex_bridge.errors import StoreError
-from vipex_bridge.privacy import without_keys
 from vipex_bridge.store.outbox import Delivery, NewAttempt
 from vipex_bridge.store.store import Store
 from vipex_bridge.store.writer import Writer
@@ -39,7 +39,6 @@ So long a worker waits for something to do; what falls due later, the watch find
 """
 STORE_PAUSE_S = 1.0
 """Between tries to reach a store that fails."""
-_KINDS = ("notify", "call_end")
 
 
 class Deliveries:
@@ -67,12 +66,7 @@ class Deliveries:
         self._trying = Trying(transport, open_recording, clock, uptime, random)
         self._clock = clock
         self._uptime = uptime
-        self._steps = clocks.Steps()
-        self._behind_s = 0.0
-        """By how much the clock was set and the waiting deliveries not yet moved."""
-        self._followed_s = 0.0
-        """By how much it was set in all, as far as the waiting deliveries were moved."""
-        self._reading_clock = threading.RLock()
+        self._timing = Timing(store, clock, uptime)
         self._on_attempt = on_attempt
         self._on_expired = on_expired
         self._claims = Claims()
@@ -85,7 +79,7 @@ class Deliveries:
 
     def start(self) -> None:
         """Take up what the last run left half done, and begin. Raises StoreError."""
-        with self._store.write(self._now()) as writer:
+        with self._store.write(self._timing.now()) as writer:
             released = writer.release_claims()
             dated_later = writer.take_up_future()
         if released:
@@ -104,13 +98,48 @@ class Deliveries:
         if lane is not None and lane.wait_s(self._uptime()) == 0:
             lane.wake_one()
 
+    @contextlib.contextmanager
+    def claiming(self) -> Iterator[Callable[[Writer, Collection[str]], None]]:
+        """Around a transaction that queues something for some clients.
+
+        What is given is to be called at the transaction's end with the clients: it claims what can be sent
+        at once. When the block ends the transaction is committed, and that is sent.
+        """
+        asked_at_s, followed_s = time.monotonic(), self._timing.followed_s
+        found: dict[str, list[Delivery]] = {}
+        writers: list[Writer] = []
+
+        def claim(writer: Writer, clients: Collection[str]) -> None:
+            writers.append(writer)
+            for name in clients:
+                lane = self._lanes.get(name)
+                free = lane.free() if lane is not None and lane.wait_s(self._uptime()) == 0 else 0
+                room = min(free, lane.hand.room(free, 0)) if lane is not None else 0
+                found[name] = writer.claim(name, room) if room else []
+                self._claims.take(found[name])
+
+        try:
+            yield claim
+        except BaseException:
+            self._claims.lose([d.id for deliveries in found.values() for d in deliveries], self._uptime())
+            raise
+        for name, deliveries in found.items():
+            if deliveries:
+                self._lanes[name].hand.add(deliveries, asked_at_s, time.monotonic(), followed_s)
+                for _ in deliveries:
+                    self._lanes[name].wake_one()
+            else:
+                self.wake(name)
+        for writer in writers:
+            self._count_expired(writer)
+
     def look(self) -> None:
         """Something was queued for some clients or other, and is committed."""
         self._to_look.set()
 
     def take_over(self) -> None:
         """Take what bridges that died have to send to clients that are configured here. Raises StoreError."""
-        taken = self._store.take_over(_clients(self._settings).keys(), self._clock())
+        taken = self._store.take_over(clients_of(self._settings).keys(), self._clock())
         for node, deliveries in taken.items():
             log.warning("delivery.taken_over", node=node, deliveries=deliveries)
         if taken:
@@ -132,6 +161,7 @@ class Deliveries:
             return False
         with self._writing() as writer:
             is_new = writer.pause(client_name, is_paused=is_paused)
+        lane.hand.drop(time.monotonic())
         lane.wake()
         if is_new:
             log.warning("delivery.paused" if is_paused else "delivery.resumed", client=client_name)
@@ -143,7 +173,7 @@ class Deliveries:
             if self._closing.is_set():
                 return
             self._settings = settings
-            clients = _clients(settings)
+            clients = clients_of(settings)
             for name in {*self._lanes, *clients}:
                 if name not in self._lanes:
                     # Replaced, not changed: others go through it meanwhile.
@@ -179,7 +209,7 @@ class Deliveries:
             return
         try:
             now = self._clock()
-            clients = _clients(self._settings)
+            clients = clients_of(self._settings)
             for name in self._store.queue_depths(now).keys() - clients.keys():
                 reason = no_client(name)
                 with self._store.write(now) as writer:
@@ -202,14 +232,18 @@ class Deliveries:
             wait_s = LONGEST_SLEEP_S
             try:
                 self._queue_strays()
-                now = self._now()
+                now = self._timing.now()
                 for name, due in self._store.due_by_client().items():
                     lane = self._lanes.get(name)
                     if due > now:
                         wait_s = min(wait_s, due - now)
                     elif lane is not None:
                         lane.wake_one()
+                for lane in self._lanes.values():
+                    if lane.hand.has_work():
+                        lane.wake_one()
             except StoreError as error:
+                self._claims.lose((), self._uptime())
                 log.error("delivery.store_failed", error=str(error))
                 wait_s = STORE_PAUSE_S
             except Exception:
@@ -226,165 +260,141 @@ class Deliveries:
 
     def _work(self, name: str, number: int) -> None:
         lane = self._lanes[name]
-        claimed: Delivery | None = None
-        while claimed is not None or lane.goes_on(number):
+        while lane.goes_on(number):
             try:
-                if claimed is None:
-                    claimed = self._next(name, lane, number)
+                seen = lane.wakes
+                delivery, started_at, followed_s = self._taken(lane)
+                if delivery is None:
+                    if not self._settle(name, lane, number, seen):
+                        lane.rest(number, seen, LONGEST_SLEEP_S, may_leave=True)
                     continue
-                delivery, claimed = claimed, None
-                started_at, followed_s = self._moment()
                 tried = self._try(delivery, lane, started_at)
                 if tried is not None:
-                    claimed = self._record(delivery, tried, followed_s, lane, number)
-                    self._tell(delivery, tried)
+                    if tried.attempt.status_code is not None:
+                        lane.was_answered()
+                    lane.hand.keep(Made(delivery, tried, followed_s))
+                    self._settle(name, lane, number, seen)
             except Exception:
                 log.exception("delivery.worker_failed", client=name)
                 self._closing.wait(STORE_PAUSE_S)
-        if not self._closing.is_set() and lane.client is None:
-            self._park_strangers()
-
-    def _next(self, name: str, lane: Lane, number: int) -> Delivery | None:
-        """The next delivery; None after a rest when there was none, and the worker may have left."""
-        seen = lane.wakes
-        claimed: list[Delivery] = []
-        try:
-            left_alone_s = lane.wait_s(self._uptime())
-            if left_alone_s > 0:
-                lane.rest(number, seen, min(LONGEST_SLEEP_S, left_alone_s), may_leave=number > 0)
-                return None
-            now = self._now()
-            due = self._store.next_due(name)
-            if due is None or due > now:
-                wait_s = LONGEST_SLEEP_S if due is None else min(LONGEST_SLEEP_S, due - now)
-                lane.rest(number, seen, wait_s, may_leave=wait_s >= LONGEST_SLEEP_S)
-                return None
-            if not lane.may_try(self._uptime()):
-                return None
-            with self._writing() as writer:
-                claimed = writer.claim(name, 1) if lane.wants(number) else []
-                self._claims.take(claimed)
-        except StoreError as error:
-            self._claims.lose(claimed, self._uptime())
+        if lane.client is None:
+            lane.hand.drop(time.monotonic())
+            if lane.hand.has_unsettled():
+                self._settle(name, lane, number, lane.wakes)
             if not self._closing.is_set():
-                log.error("delivery.store_failed", client=name, error=str(error))
-            self._closing.wait(STORE_PAUSE_S)
-            return None
-        if not claimed:
-            return None
-        lane.wake_one()
-        return claimed[0]
+                self._park_strangers()
+        elif lane.hand.has_work():
+            lane.wake_one()
 
-    def _now(self) -> float:
-        """The time, after what waits has followed the clock if that was set. Raises StoreError."""
-        with self._reading_clock:
-            now = self._clock()
-            self._behind_s += self._steps.look(now, self._uptime())
-            if self._behind_s:
-                with self._store.write(now) as writer:
-                    moved = writer.follow_clock(self._behind_s)
-                log.warning("clock.was_set", by_s=round(self._behind_s), deliveries_moved=moved)
-                self._followed_s += self._behind_s
-                self._behind_s = 0.0
-            return now
+    def _taken(self, lane: Lane) -> tuple[Delivery | None, float, float]:
+        """The next of what is claimed and may be tried now; the moment, and how much the clock was set."""
+        now, followed_s = self._timing.moment()
+        delivery = lane.hand.take(now, time.monotonic(), followed_s)
+        if delivery is not None and not lane.may_try(self._uptime()):
+            lane.hand.refuse(delivery)
+            delivery = None
+        return delivery, now, followed_s
+
+    def _settle(self, name: str, lane: Lane, number: int, seen: int) -> bool:
+        """Record what was tried, and claim what comes next; False when another worker is at it.
+
+        A worker who finds nothing to do rests until something is due, or woken.
+        """
+        while True:
+            settling = lane.hand.begin_settling()
+            if settling is None:
+                return False
+            left: Settling | None = settling
+            rest_s = None
+            try:
+                if settling.made or settling.back:
+                    self._write_down(name, lane, number, settling)
+                    self._tell(settling.made)
+                else:
+                    rest_s = self._claim_when_due(name, lane, number)
+                left = None
+            except StoreError as error:
+                # What was claimed in vain is queued again with the strays.
+                self._claims.lose(settling.back, self._uptime())
+                left = Settling(settling.made, [])
+                if not settling.made and not self._closing.is_set():
+                    log.error("delivery.store_failed", client=name, error=str(error))
+                for made in settling.made:
+                    log_not_recorded(made.delivery, error)
+            except BaseException:
+                # Whatever it is, it would come again: they are sent again at the next start.
+                left = None
+                raise
+            finally:
+                lane.hand.settled(left)
+            if left is not None and self._closing.wait(STORE_PAUSE_S):
+                return True
+            if rest_s is not None:
+                is_left_alone = lane.wait_s(self._uptime()) > 0
+                may_leave = number > 0 if is_left_alone else rest_s >= LONGEST_SLEEP_S
+                lane.rest(number, seen, rest_s, may_leave=may_leave)
+                return True
+            if not lane.hand.has_unsettled():
+                return True
+
+    def _claim_when_due(self, name: str, lane: Lane, number: int) -> float | None:
+        """Claims what is due; gives for how long there is nothing to do, None for not at all."""
+        left_alone_s = lane.wait_s(self._uptime())
+        if left_alone_s > 0:
+            return min(LONGEST_SLEEP_S, left_alone_s)
+        now = self._timing.now()
+        due = self._store.next_due(name)
+        if due is None or due > now:
+            return LONGEST_SLEEP_S if due is None else min(LONGEST_SLEEP_S, due - now)
+        self._write_down(name, lane, number, Settling([], []))
+        return None
+
+    def _write_down(self, name: str, lane: Lane, number: int, settling: Settling) -> None:
+        """One transaction: what was tried is recorded, and what is due claimed, as far as it can be sent."""
+        asked_at_s = time.monotonic()
+        found: list[Delivery] = []
+        try:
+            with self._writing() as writer:
+                if settling.made:
+                    writer.record([made.result(self._timing.followed_s) for made in settling.made])
+                if settling.back:
+                    writer.put_back(settling.back)
+                    self._claims.end(settling.back)
+                goes_on = lane.wants(number) and lane.wait_s(self._uptime()) == 0
+                room = lane.hand.room(lane.concurrency(), len(settling.made)) if goes_on else 0
+                found = writer.claim(name, room) if room else []
+                self._claims.take(found)
+                followed_s = self._timing.followed_s
+        except BaseException:
+            self._claims.lose([delivery.id for delivery in found], self._uptime())
+            raise
+        self._claims.end([made.delivery.id for made in settling.made])
+        lane.hand.add(found, asked_at_s, time.monotonic(), followed_s)
+        # One of them is this worker's own; when there may be more, another worker is to look.
+        for _ in range(len(found) if len(found) == room else len(found) - 1):
+            lane.wake_one()
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[Writer]:
-        """A transaction of now: nobody follows a set clock between its time and its end."""
-        with self._reading_clock, self._store.write(self._now()) as writer:
+        with self._timing.writing() as writer:
             yield writer
+        self._count_expired(writer)
+
+    def _count_expired(self, writer: Writer) -> None:
         if self._on_expired is not None:
             for client, deliveries in writer.expired.items():
                 self._on_expired(client, deliveries)
-
-    def _moment(self) -> tuple[float, float]:
-        """The time by the clock as it is set, and by how much it had been set in all when it was that."""
-        with self._reading_clock:
-            now = self._clock()
-            return now, self._followed_s + self._behind_s + self._steps.pending(now, self._uptime())
 
     def _try(self, delivery: Delivery, lane: Lane, started_at: float) -> Tried | None:
         """Make one try; None when the bridge is stopping, and the next start is to make it."""
         client = lane.client
         if client is not None:
             tried = self._trying.once(delivery, client, started_at)
-            return _without_keys(tried) if self._settings.privacy.mask_digits else tried
+            return with_keys_masked(tried) if self._settings.privacy.mask_digits else tried
         return None if self._closing.is_set() else self._trying.without_client(delivery)
 
-    def _record(
-        self, delivery: Delivery, tried: Tried, followed_s: float, lane: Lane, number: int
-    ) -> Delivery | None:
-        """Record a try, however long the store takes to come back, and claim the next delivery.
-
-        `followed_s` is how much the clock had been set by when the try began.
-        """
-        if tried.attempt.status_code is not None:
-            lane.was_answered()
-        while True:
-            claimed: list[Delivery] = []
-            try:
-                again_at = tried.outcome.next_attempt_at
-                with self._writing() as writer:
-                    writer.record_attempt(
-                        delivery.id,
-                        tried.attempt,
-                        next_attempt_at=None
-                        if again_at is None
-                        else again_at + self._followed_s - followed_s,
-                        retry_index=tried.outcome.retry_index,
-                    )
-                    goes_on = lane.wants(number) and lane.may_try(self._uptime())
-                    claimed = writer.claim(delivery.client, 1) if goes_on else []
-                    self._claims.take(claimed)
-                self._claims.end(delivery.id)
-                return claimed[0] if claimed else None
-            except StoreError as error:
-                self._claims.lose(claimed, self._uptime())
-                log.error(
-                    "delivery.not_recorded",
-                    client=delivery.client,
-                    call=delivery.call_id,
-                    delivery=delivery.id,
-                    error=str(error),
-                )
-                if self._closing.wait(STORE_PAUSE_S):
-                    return None
-
-    def _tell(self, delivery: Delivery, tried: Tried) -> None:
-        _log(delivery, tried)
-        if self._on_attempt is not None:
-            self._on_attempt(delivery, tried.attempt)
-
-
-def _clients(settings: Settings) -> dict[str, Client]:
-    """The clients that deliveries go to."""
-    return {name: client for name, client in settings.clients.items() if client.kind in _KINDS}
-
-
-def _without_keys(tried: Tried) -> Tried:
-    """The try with the menu keys masked that a server repeats in its answer."""
-    answer = tried.attempt.answer
-    return replace(tried, attempt=replace(tried.attempt, answer=answer and without_keys(answer)))
-
-
-def _log(delivery: Delivery, tried: Tried) -> None:
-    attempt = tried.attempt
-    told = log.bind(
-        client=delivery.client,
-        call=delivery.call_id,
-        delivery=delivery.id,
-        notice=delivery.event,
-        status=attempt.status_code,
-        elapsed_ms=round(attempt.elapsed_s * 1000),
-    )
-    match tried.outcome.what:
-        case What.DELIVERED:
-            told.info("delivery.sent")
-        case What.RETRY:
-            told.warning(
-                "delivery.failed_try", error=attempt.error, next_attempt_at=tried.outcome.next_attempt_at
-            )
-        case What.FAILED:
-            told.error("delivery.parked", error=attempt.error)
-        case What.EXPIRED:
-            told.warning("delivery.expired", error=attempt.error)
+    def _tell(self, settled: list[Made]) -> None:
+        for made in settled:
+            log_try(made.delivery, made.tried)
+            if self._on_attempt is not None:
+                self._on_attempt(made.delivery, made.tried.attempt)

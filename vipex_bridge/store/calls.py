@@ -5,15 +5,28 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from zlib import crc32
 
-from sqlalchemy import Connection, Select, delete, exists, func, insert, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Text,
+    bindparam,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from vipex_bridge.calls.document import CallDocument
 from vipex_bridge.calls.rows import CdrRow
 from vipex_bridge.privacy import without_numbers
 from vipex_bridge.store import schema
 from vipex_bridge.store.outbox import WAITING
+from vipex_bridge.store.schema import SoundText
+from vipex_bridge.store.statement import Statement, word
 
 OPEN = ("live", "ended")
 """States of a call that is still to be told."""
@@ -67,11 +80,35 @@ def new_ids(connection: Connection, count: int) -> list[int]:
         series = func.generate_series(1, count).table_valued()
         drawn = connection.scalars(select(schema.call_ids.next_value()).select_from(series))
         return sorted(int(number) for number in drawn)
-    number = schema.meta.c.value
-    where = schema.meta.c.key == "next_id"
-    first = int(connection.execute(select(number).where(where).with_for_update()).scalar_one())
-    connection.execute(update(schema.meta).where(where).values(value=str(first + count)))
+    first = next_id(connection)
+    _SKIP.run(connection, {"following": str(first + count)})
     return list(range(first, first + count))
+
+
+_NEXT = Statement(select(schema.meta.c.value).where(schema.meta.c.key == word("next_id")).with_for_update())
+_SKIP = Statement(
+    update(schema.meta).where(schema.meta.c.key == word("next_id")).values(value=bindparam("following"))
+)
+_NEW_CALL = Statement(
+    insert(schema.calls)
+    .values({name: bindparam(name) for name in ("id", "node", "key", "state", "started_at")})
+    .inline()
+)
+_NEW_KEY = Statement(
+    insert(schema.call_keys).values({c.name: bindparam(c.name) for c in schema.call_keys.c}).inline()
+)
+
+
+@lru_cache(maxsize=64)
+def _named(count: int) -> Statement:
+    """The calls that any of so many keys names."""
+    named = schema.call_keys.c
+    wanted = [bindparam(f"key{number}", type_=Text) for number in range(count)]
+    return Statement(
+        select(named.key, named.call_id, _c.state)
+        .join(schema.calls, _c.id == named.call_id)
+        .where(named.node == bindparam("of_node"), or_(*(named.key == key for key in wanted)))
+    )
 
 
 def identify(
@@ -89,28 +126,22 @@ def identify(
     when no other is: it is frozen.
     """
     names = list(dict.fromkeys(schema.storable(key) for key in keys if key))
-    named = schema.call_keys.c
-    found = connection.execute(
-        select(named.key, named.call_id, _c.state)
-        .join(schema.calls, _c.id == named.call_id)
-        .where(named.node == node, named.key.in_(names))
-    ).all()
-    still_open = {row.call_id for row in found if row.state in OPEN}
+    wanted = {f"key{number}": name for number, name in enumerate(names)}
+    rows = _named(len(names)).run(connection, {"of_node": node, **wanted}).fetchall() if names else []
+    found = {key: (known_id, state) for key, known_id, state in rows}
+    ids = {known_id for known_id, _ in found.values()}
+    still_open = {known_id for known_id, state in found.values() if state in OPEN}
     if found:
-        kept = {row.call_id for row in found if row.key == keeps} & still_open
-        call_id = min(kept or still_open or {row.call_id for row in found})
+        kept = {known_id for key, (known_id, _) in found.items() if key == keeps} & still_open
+        call_id = min(kept or still_open or ids)
     else:
         [call_id] = new_ids(connection, 1)
-        connection.execute(
-            insert(schema.calls).values(
-                id=call_id, node=node, key=names[0] if names else "", state="live", started_at=started_at
-            )
-        )
+        row = {"id": call_id, "node": node, "key": names[0] if names else ""}
+        _NEW_CALL.run(connection, {**row, "state": "live", "started_at": started_at})
     _take_in(connection, call_id, sorted(still_open - {call_id}), now)
-    known = {row.key for row in found}
-    fresh = [{"node": node, "key": name, "call_id": call_id} for name in names if name not in known]
+    fresh = [{"node": node, "key": name, "call_id": call_id} for name in names if name not in found]
     if fresh:
-        connection.execute(insert(schema.call_keys), fresh)
+        _NEW_KEY.run_each(connection, fresh)
     return int(call_id)
 
 
@@ -142,20 +173,39 @@ def save(
     facts: str | None,
 ) -> None:
     """Journal a call that is still to be told; `facts` None keeps what is there."""
-    values: dict[str, object] = {"state": state, "started_at": started_at, "ended_at": ended_at}
-    if facts is not None:
-        values["facts"] = facts
-    connection.execute(update(schema.calls).where(_c.id == call_id, _c.state.in_(OPEN)).values(values))
-
-
-def close(connection: Connection, call_id: int, state: str, now: float, **values: object) -> bool:
-    """Give an open call its final state; False when it has one already, which stands."""
-    done = connection.execute(
-        update(schema.calls)
-        .where(_c.id == call_id, _c.state.in_(OPEN))
-        .values(state=state, told_at=now, **values)
+    _SAVE.run(
+        connection,
+        {"of_id": call_id, "becomes": state, "began": started_at, "ended": ended_at, "known": facts},
     )
-    return done.rowcount == 1
+
+
+def close(connection: Connection, call_id: int, state: str, now: float) -> bool:
+    """Give an open call its final state; False when it has one already, which stands."""
+    return bool(_CLOSE.run(connection, {"of_id": call_id, "becomes": state, "now": now}).rowcount)
+
+
+_still_open = (_c.id == bindparam("of_id"), or_(*(_c.state == word(state) for state in OPEN)))
+_SAVE = Statement(
+    update(schema.calls)
+    .where(*_still_open)
+    .values(
+        state=bindparam("becomes"),
+        started_at=bindparam("began"),
+        ended_at=bindparam("ended"),
+        facts=func.coalesce(bindparam("known", type_=SoundText), _c.facts),
+    )
+)
+_CLOSE = Statement(
+    update(schema.calls).where(*_still_open).values(state=bindparam("becomes"), told_at=bindparam("now"))
+)
+_TOLD = ("started_at", "ended_at", "direction", "src", "dst", "exten", "document")
+_TELL = Statement(
+    update(schema.calls)
+    .where(*_still_open)
+    .values(
+        state=word("told"), told_at=bindparam("now"), **{name: bindparam(f"new_{name}") for name in _TOLD}
+    )
+)
 
 
 def tell(
@@ -163,19 +213,11 @@ def tell(
 ) -> bool:
     """Freeze the document of an open call; False when the call was closed before."""
     main = document.main
-    return close(
-        connection,
-        call_id,
-        "told",
-        now,
-        started_at=main.start_time,
-        ended_at=main.hangup_time,
-        direction=int(main.direction),
-        src=main.src,
-        dst=main.dst,
-        exten=main.exten,
-        document=document_json,
-    )
+    told: tuple[object, ...] = (
+        main.start_time, main.hangup_time, int(main.direction), main.src, main.dst, main.exten, document_json,
+    )  # fmt: skip
+    values = {f"new_{name}": value for name, value in zip(_TOLD, told, strict=True)}
+    return bool(_TELL.run(connection, {"of_id": call_id, "now": now, **values}).rowcount)
 
 
 def get(connection: Connection, call_id: int) -> StoredCall | None:
@@ -209,22 +251,36 @@ def add_rows(
 ) -> list[CdrRow]:
     """Keep the rows that are not there yet, and give these; their keys alone where data were dropped."""
     new = []
-    is_dropped = connection.scalar(select(_c.dropped_at).where(_c.id == call_id)) is not None
+    [(dropped_at,)] = _DROPPED_AT.run(connection, {"of_id": call_id}).fetchall() or [(None,)]
     for row in rows:
         key = _key_columns(node, row)
-        if connection.scalar(_row_at(key)) is None:
-            text = "" if is_dropped else json.dumps(asdict(row))
-            connection.execute(insert(schema.cdr_rows).values(**key, row=text, call_id=call_id, seen_at=now))
+        if not _is_kept(connection, key):
+            text = "" if dropped_at is not None else json.dumps(asdict(row))
+            _NEW_ROW.run(connection, {**key, "row": text, "call_id": call_id, "seen_at": now})
             new.append(row)
     return new
 
 
-def _row_at(key: Mapping[str, object]) -> Select[tuple[int]]:
-    """The row of that key; earlier versions kept every row without a sequence as -1."""
-    rows = schema.cdr_rows.c
-    sequences = [key["sequence"]] if int(str(key["sequence"])) >= 0 else [key["sequence"], -1]
-    others = (rows[name] == at for name, at in key.items() if name != "sequence")
-    return select(rows.id).where(rows.sequence.in_(sequences), *others)
+def _is_kept(connection: Connection, key: Mapping[str, object]) -> bool:
+    """Whether there is a row of that key; earlier versions kept every row without a sequence as -1."""
+    sequence = int(str(key["sequence"]))
+    once = sequence if sequence >= 0 else -1
+    return _ROW_AT.run(connection, {**key, "once": once}).fetchone() is not None
+
+
+_KEY = ("node", "uniqueid", "sequence", "dstchannel", "start")
+_DROPPED_AT = Statement(select(_c.dropped_at).where(_c.id == bindparam("of_id")))
+_ROW_AT = Statement(
+    select(schema.cdr_rows.c.id).where(
+        *(schema.cdr_rows.c[name] == bindparam(name) for name in _KEY if name != "sequence"),
+        or_(*(schema.cdr_rows.c.sequence == bindparam(name) for name in ("sequence", "once"))),
+    )
+)
+_NEW_ROW = Statement(
+    insert(schema.cdr_rows)
+    .values({name: bindparam(name) for name in (*_KEY, "row", "call_id", "seen_at")})
+    .inline()
+)
 
 
 def _key_columns(node: str, row: CdrRow) -> dict[str, object]:
@@ -253,42 +309,6 @@ def rows_of(connection: Connection, call_id: int) -> list[CdrRow]:
     return [CdrRow(**json.loads(text)) for text in connection.scalars(query)]
 
 
-def cursor(connection: Connection, node: str) -> dict[str, object] | None:
-    """How far the node has read its CDR source; None before the first time."""
-    kept = schema.cdr_cursor.c
-    text = connection.scalar(select(kept.cursor).where(kept.node == node))
-    return None if text is None else dict(json.loads(text))
-
-
-def move_cursor(connection: Connection, node: str, cursor: dict[str, object]) -> None:
-    """Remember how far the node has read its CDR source."""
-    table = schema.cdr_cursor
-    text = json.dumps(cursor)
-    if connection.execute(update(table).where(table.c.node == node).values(cursor=text)).rowcount == 0:
-        connection.execute(insert(table).values(node=node, cursor=text))
-
-
-def told_since(connection: Connection, node: str, source: str, now: float) -> float:
-    """Since when the node tells the calls of that source; `now` when it never read it before."""
-    known = connection.scalar(select(schema.meta.c.value).where(schema.meta.c.key == f"told_since/{node}"))
-    if known is not None:
-        kept = json.loads(known)
-        if kept["source"] == source:
-            return float(kept["since"])
-        if kept["source"] is None:
-            now = float(kept["since"])
-    tell_since(connection, node, now, source)
-    return now
-
-
-def tell_since(connection: Connection, node: str, since: float, source: str | None = None) -> None:
-    """Set since when the node tells calls; without a `source`, those of whichever is read next."""
-    key = f"told_since/{node}"
-    connection.execute(delete(schema.meta).where(schema.meta.c.key == key))
-    value = json.dumps({"source": source, "since": since})
-    connection.execute(insert(schema.meta).values(key=key, value=value))
-
-
 def still_to_be_told(connection: Connection, node: str, keys: Collection[str]) -> set[str]:
     """Those of `keys` that name no call which is told or closed."""
     names = {schema.storable(key): key for key in keys}
@@ -303,23 +323,27 @@ def still_to_be_told(connection: Connection, node: str, keys: Collection[str]) -
 
 def not_kept(connection: Connection, node: str, rows: Sequence[CdrRow]) -> list[CdrRow]:
     """Those of `rows` that are not there."""
-    return [row for row in rows if connection.scalar(_row_at(_key_columns(node, row))) is None]
+    return [row for row in rows if not _is_kept(connection, _key_columns(node, row))]
 
 
 def key_of(connection: Connection, call_id: int) -> str:
     """The name under which the call was first seen."""
-    return str(connection.execute(select(_c.key).where(_c.id == call_id)).scalar_one())
+    [(key,)] = _KEY_OF.run(connection, {"of_id": call_id}).fetchall()
+    return str(key)
+
+
+_KEY_OF = Statement(select(_c.key).where(_c.id == bindparam("of_id")))
 
 
 def next_id(connection: Connection) -> int:
     """The next number of the one sequence of calls and legs."""
-    where = schema.meta.c.key == "next_id"
-    return int(connection.execute(select(schema.meta.c.value).where(where)).scalar_one())
+    [(number,)] = _NEXT.run(connection).fetchall()
+    return int(number)
 
 
 def skip_ids(connection: Connection, first: int) -> None:
     """Let the next number be `first`, which must be greater than any given before."""
-    connection.execute(update(schema.meta).where(schema.meta.c.key == "next_id").values(value=str(first)))
+    _SKIP.run(connection, {"following": str(first)})
 
 
 def undelivered_since(connection: Connection, now: float) -> float:

@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import Connection
 
 from vipex_bridge.errors import StoreError
-from vipex_bridge.store import calls, engine, progress
+from vipex_bridge.store import calls, engine, progress, sources
 from vipex_bridge.store.progress import Progress
 
 log = structlog.get_logger()
@@ -52,7 +52,7 @@ def make_good(connection: Connection, path: Path, node: str, known: Progress | N
     if known is None or calls.next_id(connection) >= known.next_id:
         return
     calls.skip_ids(connection, known.next_id + progress.IDS_AHEAD)
-    calls.tell_since(connection, node, known.undelivered_since - CDR_PRECISION_S)
+    sources.tell_since(connection, node, known.undelivered_since - CDR_PRECISION_S)
     log.critical(
         "store.lost",
         store=str(path),

@@ -34,6 +34,11 @@ class Database(Protocol):
     def reading(self, opened: Engine) -> Engine:
         """The same, for looks at the last commit."""
 
+    def transactions(
+        self, writing: Engine, undo: ExitStack
+    ) -> Callable[[], AbstractContextManager[Connection]]:
+        """What begins a transaction that writes; they come one after the other, from any thread."""
+
     def preparing(self, connection: Connection) -> AbstractContextManager[None]:
         """Around the first transaction, which makes the tables or brings them up to date."""
 

@@ -14,12 +14,24 @@ import json
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, exists, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    bindparam,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from vipex_bridge.render.request import Request
 from vipex_bridge.store import pauses, schema
+from vipex_bridge.store.statement import Statement, word
 
 log = structlog.get_logger()
 
@@ -113,44 +125,49 @@ _COLUMNS = (
     _d.expires_at, _d.status, _d.attempts, _d.retry_index, _d.next_attempt_at, _d.finished_at, _d.error,
     _d.request, _d.dropped_at,
 )  # fmt: skip
+_STATUS, _REQUEST = _COLUMNS.index(_d.status), _COLUMNS.index(_d.request)
+"""The columns' order is that of `Delivery`."""
 
 
-_INSERT = insert(schema.deliveries)
+_INSERT = Statement(
+    insert(schema.deliveries)
+    .values({c.name: bindparam(c.name) for c in schema.deliveries.c if c.name not in ("id", "dropped_at")})
+    .returning(_d.id)
+)
+_BY_DEDUPE_KEY = Statement(select(_d.id).where(_d.dedupe_key == bindparam("dedupe_key")))
+_BY_OWN_KEY = Statement(select(_d.id).where(_d.idempotency_key == bindparam("idempotency_key")))
 
 
 def queue(connection: Connection, node: str, new: NewDelivery, *, is_first: bool) -> int | None:
     """Put a delivery into the outbox and give its id; None when its dedupe key is there already."""
     if new.dedupe_key is not None and not is_first:
-        known = select(_d.id).where(_d.dedupe_key == new.dedupe_key)
-        if connection.scalar(known) is not None:
+        known = _BY_DEDUPE_KEY.run(connection, {"dedupe_key": new.dedupe_key}).fetchone()
+        if known is not None:
             return None
     rendered = new.request is not None
     if not rendered:
         log.error("delivery.parked", client=new.client, call=new.call_id, notice=new.event, error=new.error)
-    done = connection.execute(
-        _INSERT,
-        {
-            "idempotency_key": _own_key(connection, new),
-            "dedupe_key": new.dedupe_key,
-            "node": node,
-            "client": new.client,
-            "kind": new.kind,
-            "call_id": new.call_id,
-            "event": new.event,
-            "created_at": new.created_at,
-            "expires_at": new.expires_at,
-            "status": "queued" if rendered else "failed",
-            "attempts": 0,
-            "retry_index": 0,
-            "next_attempt_at": new.created_at if new.not_before is None else new.not_before,
-            "finished_at": None if rendered else new.created_at,
-            "error": new.error,
-            "request": json.dumps(new.request.to_dict()) if new.request is not None else None,
-            "own_files": _own_files(new.request),
-        },
-    )
-    [delivery_id] = done.inserted_primary_key or [None]
-    return None if delivery_id is None else int(delivery_id)
+    row = {
+        "idempotency_key": _own_key(connection, new),
+        "dedupe_key": new.dedupe_key,
+        "node": node,
+        "client": new.client,
+        "kind": new.kind,
+        "call_id": new.call_id,
+        "event": new.event,
+        "created_at": new.created_at,
+        "expires_at": new.expires_at,
+        "status": "queued" if rendered else "failed",
+        "attempts": 0,
+        "retry_index": 0,
+        "next_attempt_at": new.created_at if new.not_before is None else new.not_before,
+        "finished_at": None if rendered else new.created_at,
+        "error": new.error,
+        "request": json.dumps(new.request.to_dict()) if new.request is not None else None,
+        "own_files": _own_files(new.request),
+    }
+    [(delivery_id,)] = _INSERT.run(connection, row).fetchall()
+    return int(delivery_id)
 
 
 def _own_files(request: Request | None) -> int:
@@ -161,18 +178,17 @@ def _own_files(request: Request | None) -> int:
 def _own_key(connection: Connection, new: NewDelivery) -> str:
     """The key it came with, unless another delivery has it (contract, section 4: different for any other)."""
     wanted = new.idempotency_key
-    if wanted is None or connection.scalar(select(_d.id).where(_d.idempotency_key == wanted)) is not None:
+    if wanted is None or _BY_OWN_KEY.run(connection, {"idempotency_key": wanted}).fetchone() is not None:
         return uuid.uuid4().hex
     return wanted
 
 
 def claim(connection: Connection, node: str, client: str, limit: int, now: float) -> list[Delivery]:
     """Take up to `limit` due deliveries, oldest first, as `sending`."""
-    of_client = {"of_node": node, "of_client": client}
-    rows = connection.execute(_DUE, {**of_client, "now": now, "at_most": limit}).all()
+    due = {"of_node": node, "of_client": client, "now": now, "at_most": limit}
+    rows = _DUE.run(connection, due).fetchall()
     if rows:
-        ids = [row.id for row in rows]
-        connection.execute(update(schema.deliveries).where(_d.id.in_(ids)).values(status="sending"))
+        _CLAIM.run_each(connection, [{"of_id": row[0]} for row in rows])
     return [_delivery(row, status="sending") for row in rows]
 
 
@@ -180,7 +196,8 @@ def next_due(connection: Connection, node: str, client: str) -> float | None:
     """When the next delivery can be claimed; None when none waits for its time, or the client is paused."""
     if client in pauses.paused(connection, node):
         return None
-    return connection.scalar(_NEXT_DUE, {"of_node": node, "of_client": client})
+    found = _NEXT_DUE.run(connection, {"of_node": node, "of_client": client}).fetchone()
+    return None if found is None else float(found[0])
 
 
 def _claimable() -> list[ColumnElement[bool]]:
@@ -189,87 +206,46 @@ def _claimable() -> list[ColumnElement[bool]]:
         earlier.call_id == _d.call_id,
         earlier.client == _d.client,
         earlier.id < _d.id,
-        earlier.status.in_(WAITING),
+        or_(*(earlier.status == word(status) for status in WAITING)),
     )
     return [*_QUEUED, ~blocked]
 
 
-# Put together once: every try of every client needs them, and that took longer than running them.
-_QUEUED = [_d.node == bindparam("of_node"), _d.client == bindparam("of_client"), _d.status == "queued"]
-_DUE = (
+_QUEUED = [_d.node == bindparam("of_node"), _d.client == bindparam("of_client"), _d.status == word("queued")]
+_DUE = Statement(
     select(*_COLUMNS)
     .where(*_claimable(), _d.next_attempt_at <= bindparam("now"))
     .order_by(_d.next_attempt_at, _d.id)
     .limit(bindparam("at_most"))
     .with_for_update(skip_locked=True)
 )
-_NEXT_DUE = select(_d.next_attempt_at).where(*_claimable()).order_by(_d.next_attempt_at, _d.id).limit(1)
-_TOO_LATE = select(_d.id, _d.call_id, _d.event, _d.attempts).where(
-    *_QUEUED, _d.expires_at <= bindparam("now")
+_CLAIM = Statement(
+    update(schema.deliveries).where(_d.id == bindparam("of_id")).values(status=word("sending"))
+)
+_NEXT_DUE = Statement(
+    select(_d.next_attempt_at).where(*_claimable()).order_by(_d.next_attempt_at, _d.id).limit(1)
+)
+_EXPIRE = Statement(
+    update(schema.deliveries)
+    .where(*_QUEUED, _d.expires_at <= bindparam("now"))
+    .values(status=word("expired"), finished_at=bindparam("now"))
+    .returning(_d.id, _d.call_id, _d.event, _d.attempts)
 )
 
 
 def expire(connection: Connection, node: str, client: str, now: float) -> int:
     """Mark what has waited too long; how many."""
-    late = connection.execute(_TOO_LATE, {"of_node": node, "of_client": client, "now": now}).all()
-    for row in late:
+    late = _EXPIRE.run(connection, {"of_node": node, "of_client": client, "now": now}).fetchall()
+    for delivery_id, call_id, event, attempts in sorted(late):
         log.warning(
             "delivery.expired",
             client=client,
-            call=row.call_id,
-            delivery=row.id,
-            notice=row.event,
-            attempts=row.attempts,
-        )
-    if late:
-        connection.execute(
-            update(schema.deliveries)
-            .where(_d.id.in_([row.id for row in late]))
-            .values(status="expired", finished_at=now)
+            call=call_id,
+            delivery=delivery_id,
+            notice=event,
+            attempts=attempts,
         )
     return len(late)
-
-
-def record_attempt(
-    connection: Connection,
-    node: str,
-    delivery_id: int,
-    attempt: NewAttempt,
-    *,
-    next_attempt_at: float | None,
-    retry_index: int,
-    now: float,
-) -> None:
-    """Keep a try, and what follows from it, of a delivery that was claimed.
-
-    Of one that another node has taken over meanwhile the try alone is kept: the rest is the other's.
-    """
-    connection.execute(
-        insert(schema.attempts).values(
-            delivery_id=delivery_id,
-            started_at=attempt.started_at,
-            elapsed_s=attempt.elapsed_s,
-            status_code=attempt.status_code,
-            outcome=attempt.outcome,
-            error=attempt.error,
-            answer=attempt.answer,
-        )
-    )
-    again = next_attempt_at is not None
-    values: dict[str, object] = {
-        "status": "queued" if again else attempt.outcome,
-        "attempts": _d.attempts + 1,
-        "retry_index": retry_index,
-        "finished_at": None if again else now,
-        "error": attempt.error,
-    }
-    if again:
-        values["next_attempt_at"] = next_attempt_at
-    connection.execute(
-        update(schema.deliveries)
-        .where(_d.id == delivery_id, _d.node == node, _d.status == "sending")
-        .values(values)
-    )
 
 
 def release_claims(connection: Connection, node: str, but: Collection[int]) -> int:
@@ -388,8 +364,10 @@ _DEPTHS = (
 )
 
 
-def _delivery(row: Row[*tuple[object, ...]], **changed: object) -> Delivery:
-    values = dict(row._mapping)
-    if values["request"] is not None:
-        values["request"] = Request.from_dict(json.loads(values["request"]))
-    return Delivery(**(values | changed))
+def _delivery(row: Sequence[Any], status: str | None = None) -> Delivery:
+    values = [*row]
+    if values[_REQUEST] is not None:
+        values[_REQUEST] = Request.from_dict(json.loads(values[_REQUEST]))
+    if status is not None:
+        values[_STATUS] = status
+    return Delivery(*values)

@@ -8,14 +8,15 @@ from collections.abc import Mapping
 from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from vipex_bridge.store import schema
+from vipex_bridge.store.statement import Statement
 
-_VALUE = select(schema.meta.c.value).where(schema.meta.c.key == bindparam("named"))
+_VALUE = Statement(select(schema.meta.c.value).where(schema.meta.c.key == bindparam("named")))
 
 
 def paused(connection: Connection, node: str) -> Mapping[str, float]:
     """The clients of this node that are paused, and since when (epoch seconds)."""
-    kept = connection.scalar(_VALUE, {"named": _key(node)})
-    return {str(client): float(since) for client, since in json.loads(kept).items()} if kept else {}
+    kept = _VALUE.run(connection, {"named": _key(node)}).fetchone()
+    return {str(client): float(since) for client, since in json.loads(kept[0]).items()} if kept else {}
 
 
 def pause(connection: Connection, node: str, client: str, *, is_paused: bool, now: float) -> bool:

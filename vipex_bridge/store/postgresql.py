@@ -130,6 +130,13 @@ class PostgresqlServer:
         """Each statement by itself: no transaction is begun and ended around it, over the network."""
         return opened.execution_options(isolation_level="AUTOCOMMIT")
 
+    def transactions(
+        self, writing: Engine, undo: contextlib.ExitStack
+    ) -> Callable[[], contextlib.AbstractContextManager[Connection]]:
+        """Each on one of the pool: a connection may be lost at any time."""
+        del undo
+        return writing.begin
+
     @contextlib.contextmanager
     def preparing(self, connection: Connection) -> Iterator[None]:
         """Around the look at its tables: bridges that start together do it one after the other."""

@@ -53,6 +53,19 @@ class SqliteFile:
         """The same: a look is a transaction, which no writer disturbs."""
         return opened
 
+    def transactions(
+        self, writing: Engine, undo: contextlib.ExitStack
+    ) -> Callable[[], contextlib.AbstractContextManager[Connection]]:
+        """All on one connection: to take one from the pool and give it back costs more than a commit."""
+        kept = undo.enter_context(writing.connect())
+
+        @contextlib.contextmanager
+        def transaction() -> Iterator[Connection]:
+            with kept.begin():
+                yield kept
+
+        return transaction
+
     @contextlib.contextmanager
     def preparing(self, connection: Connection) -> Iterator[None]:
         """Around the look at its tables; afterwards it goes on from where the bridge had come to."""

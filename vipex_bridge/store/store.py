@@ -26,6 +26,7 @@ from vipex_bridge.store import (
     retention,
     schema,
     search,
+    sources,
 )
 from vipex_bridge.store.calls import StoredCall, StoredRecording
 from vipex_bridge.store.outbox import AttemptRecord, Delivery
@@ -49,8 +50,10 @@ class Store:
         with contextlib.ExitStack() as undo:
             opened = self._database.open(undo, alone=alone)
             self._engine = self._database.reading(opened)
-            self._writing = opened.execution_options(**{engine.WRITING: True})
-            with self._failures(), self._writing.begin() as connection, self._database.preparing(connection):
+            writing = opened.execution_options(**{engine.WRITING: True})
+            with self._failures():
+                self._transaction = self._database.transactions(writing, undo)
+            with self._failures(), self._transaction() as connection, self._database.preparing(connection):
                 self._prepare(connection)
             if alone:
                 self.keep_progress()
@@ -71,7 +74,7 @@ class Store:
         """
         with self._lock:
             self._check_open()
-            with self._failures(), self._writing.begin() as connection:
+            with self._failures(), self._transaction() as connection:
                 yield Writer(connection, self._node, now)
 
     def keep_progress(self) -> None:
@@ -107,7 +110,7 @@ class Store:
         while True:
             with self._lock:
                 self._check_open()
-                with self._failures(), self._writing.begin() as connection:
+                with self._failures(), self._transaction() as connection:
                     gone = retention.forget_some(connection, now - older_than_s)
             if not gone:
                 return total
@@ -132,7 +135,7 @@ class Store:
     def _drop_some(self, before: float, now: float) -> int:
         with self._lock:
             self._check_open()
-            with self._failures(), self._writing.begin() as connection:
+            with self._failures(), self._transaction() as connection:
                 return privacy.drop_some(connection, before, now)
 
     # -- calls ------------------------------------------------------------------------------
@@ -182,7 +185,7 @@ class Store:
     def cursor(self) -> dict[str, object] | None:
         """How far the CDR source has been read; None before the first time."""
         with self._read() as connection:
-            return calls.cursor(connection, self._node)
+            return sources.cursor(connection, self._node)
 
     def recording(self, reference: str) -> StoredRecording | None:
         """The recording that a `main_reference_id` names."""

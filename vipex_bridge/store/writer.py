@@ -9,8 +9,9 @@ from sqlalchemy import Connection
 from vipex_bridge.calls.document import CallDocument
 from vipex_bridge.calls.rows import CdrRow
 from vipex_bridge.render.request import Request
-from vipex_bridge.store import calls, nodes, outbox, pauses, set_clock
+from vipex_bridge.store import calls, nodes, outbox, pauses, results, set_clock, sources
 from vipex_bridge.store.outbox import Delivery, NewAttempt, NewDelivery
+from vipex_bridge.store.results import Result
 
 
 class Writer:
@@ -63,11 +64,11 @@ class Writer:
 
     def move_cursor(self, cursor: dict[str, object]) -> None:
         """Remember how far the CDR source has been read."""
-        calls.move_cursor(self._connection, self._node, cursor)
+        sources.move_cursor(self._connection, self._node, cursor)
 
     def told_since(self, source: str) -> float:
         """See `Store.told_since`."""
-        return calls.told_since(self._connection, self._node, source, self._now)
+        return sources.told_since(self._connection, self._node, source, self._now)
 
     def key_of(self, call_id: int) -> str:
         """The name under which a call was first seen."""
@@ -107,15 +108,15 @@ class Writer:
         self, delivery_id: int, attempt: NewAttempt, *, next_attempt_at: float | None, retry_index: int
     ) -> None:
         """Keep a try; its delivery is queued for `next_attempt_at`, or else gets the try's outcome."""
-        outbox.record_attempt(
-            self._connection,
-            self._node,
-            delivery_id,
-            attempt,
-            next_attempt_at=next_attempt_at,
-            retry_index=retry_index,
-            now=self._now,
-        )
+        self.record([Result(delivery_id, attempt, next_attempt_at, retry_index)])
+
+    def record(self, made: Sequence[Result]) -> None:
+        """Keep several tries, and what follows from each."""
+        results.record(self._connection, self._node, made, self._now)
+
+    def put_back(self, delivery_ids: Sequence[int]) -> None:
+        """Queue again what was claimed and not tried."""
+        results.put_back(self._connection, self._node, delivery_ids)
 
     def take_over(self, clients: Collection[str]) -> Mapping[str, int]:
         """Take what silent nodes have to send to these clients; how many deliveries of each."""
