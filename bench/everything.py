@@ -36,8 +36,8 @@ class Measurement:
 
 
 ALL = (
-    Measurement("ami_events.py", ("P1",)),
-    Measurement("live_calls.py", ("P2",)),
+    Measurement("ami_events.py", ("P1", "P2")),
+    Measurement("live_calls.py", ("P8",)),
     Measurement("ring_to_request.py", ("P3",)),
     Measurement("lookup.py", ("P4",)),
     Measurement("script_form.py", ("P5",)),
