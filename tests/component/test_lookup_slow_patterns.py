@@ -55,9 +55,11 @@ async def test_the_threads_of_slow_expressions_are_free_again_soon(
 ) -> None:
     faulty_server.answer = faulty_server.replies(200, b"a" * 8_000, content_type="text/plain")
     asked = client(faulty_server.url, timeout_s=0.3, format="text", set=(Mapped("VIPEX_X", SLOW),))
+    others = threading.enumerate()
     for _ in range(3):
         await ask(lookups, asked)
     for thread in threading.enumerate():
-        if thread.name.startswith("lookup-"):
+        # Others' may be held up in earnest, by a name that nobody resolves.
+        if thread.name.startswith("lookup-") and thread not in others:
             await asyncio.to_thread(thread.join, 20)
             assert not thread.is_alive()
