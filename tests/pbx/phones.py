@@ -40,6 +40,8 @@ class Phone:
     """The same person's other call, which `hands_over` joins to this one."""
     starts_after_s: float = 0.0
     is_caller: bool = False
+    refers: bool = False
+    """It transfers by REFER, and is told what becomes of it even after it has hung up."""
     name: str = ""
     _sequence: int = 1
     _to: str = ""
@@ -185,6 +187,7 @@ class Phone:
     def transfers_to(self, number: str) -> Self:
         """Blind transfer by REFER; the phone then hangs up, as phones do (Asterisk would wait a minute)."""
         extra = f"Refer-To: <sip:{number}@[remote_ip]>\nReferred-By: <sip:{self.number}@[local_ip]>\n"
+        self.refers = True
         self._send(self._request("REFER", "[peer_tag_param]", f"{extra}Content-Length: 0\n"))
         self._step('<recv response="202"/>')
         return self.waits(0.3).hangs_up()
@@ -192,6 +195,7 @@ class Phone:
     def parks(self) -> Self:
         """Parks the call by REFER to 700, and hangs up once it has been told the place."""
         extra = f"Refer-To: <sip:700@[remote_ip]>\nReferred-By: <sip:{self.number}@[local_ip]>\n"
+        self.refers = True
         self._send(self._request("REFER", "[peer_tag_param]", f"{extra}Content-Length: 0\n"))
         self._step('<recv response="202"/>')
         return self.waits(3).hangs_up()
@@ -208,6 +212,7 @@ class Phone:
         )
         self._step(f'<recv request="INFO"><action>{told}</action></recv>')
         extra = f"Refer-To: [$referto]\nReferred-By: <sip:{self.number}@[local_ip]>\n"
+        self.refers = True
         self._send(self._request("REFER", "[peer_tag_param]", f"{extra}Content-Length: 0\n"))
         self._step('<recv response="202"/>')
         return self.waits(0.3).hangs_up()

@@ -21,6 +21,7 @@ from array import array
 from contextlib import suppress
 from pathlib import Path
 
+from afterwards import answer_for
 from handover import hand_over
 from laboratory import Asterisk, LaboratoryError
 from phones import Phone
@@ -76,6 +77,7 @@ class Playing:
                 errors = self._file(phone, "err")
                 said = errors.read_text("utf-8", "replace")[-1500:] if errors.exists() else "(nothing)"
                 failed.append(f"phone {phone.where} ({phone.number}) ended with {code}: {said}")
+        answer_for({(self._address(phone), phone.port) for phone in self._phones if phone.refers})
         traces = [(phone, self._file(phone, "msg")) for phone, _ in self._running]
         lived = timeline(
             [(p.number, trace.read_text("utf-8", "replace")) for p, trace in traces if trace.exists()]
