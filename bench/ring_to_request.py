@@ -112,7 +112,7 @@ def main() -> None:
                 "P3", f"ringing to request, {options.rate:g} calls/s, p{hundredth}", ms(us),
                 f"a bare requests.post {ms(them)}", us / them, f"<= {goal:g} x", us <= goal * them,
                 f"by a kept requests.Session: {ms(session)}, {us / session:.2f} x; "
-                "ours waits for two commits on the disk: before it is sent, and when it is claimed",
+                "ours waits for a commit on the disk before it is sent",
             )
         )  # fmt: skip
     tell(figures, options)

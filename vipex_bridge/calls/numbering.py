@@ -46,14 +46,14 @@ _WITHHELD = frozenset({"", "anonymous", "restricted", "unavailable", "unknown", 
 _TAIL = re.compile(r"-[0-9a-fA-F]{8,}(;[12])?$")
 
 
-@lru_cache(maxsize=65_536)
+# As many as are up at once on a great PBX; every call brings new names, so what is kept is memory.
+@lru_cache(maxsize=32_768)
 def endpoint(channel_name: str) -> str:
     """The channel's technology and peer without its own tail: `PJSIP/251-0000000e` -> `PJSIP/251`."""
     name = channel_name.removesuffix("<ZOMBIE>")
     return _TAIL.sub("", name)
 
 
-@lru_cache(maxsize=65_536)
 def peer(channel_name: str) -> str:
     """What stands between the technology and the tail: `PJSIP/251-0000000e` -> `251`."""
     return endpoint(channel_name).partition("/")[2]
