@@ -43,7 +43,7 @@ ALL = (
     Measurement("script_form.py", ("P5",)),
     Measurement("deliveries.py", ("P6",)),
     Measurement("recording_memory.py", ("P7",)),
-    Measurement("growth.py", ("P8",)),
+    Measurement("growth.py", ("P8",), ("--full",)),
     Measurement("full_load.py", ("P9",), ("--minutes", "10")),
     Measurement("start_up.py", ("P10",)),
 )
