@@ -21,6 +21,7 @@ from vipex_bridge.calls.tree import build
 from vipex_bridge.cli.configuration import load_checked
 from vipex_bridge.cli.main import main
 from vipex_bridge.store.outbox import NewAttempt
+from vipex_bridge.store.results import Result
 
 CONFIGURATION = """
 node: pbx1
@@ -73,7 +74,7 @@ def remembered(config: Path, *, from_message: int = 0, with_rows: bool = False) 
             [delivery] = writer.claim("billing", 1)
         with store.write(ended + 2) as writer:
             tried = NewAttempt(ended + 1.5, 0.25, 503, "retry", "the server is busy", "")
-            writer.record_attempt(delivery.id, tried, next_attempt_at=time.time() + 60, retry_index=1)
+            writer.record([Result(delivery.id, tried, time.time() + 60, 1)])
     return call_id, ended
 
 

@@ -11,6 +11,7 @@ from vipex_bridge.calls.rows import CdrRow
 from vipex_bridge.errors import StoreError
 from vipex_bridge.render.request import Request
 from vipex_bridge.store.outbox import Delivery, NewAttempt, NewDelivery
+from vipex_bridge.store.results import Result
 from vipex_bridge.store.store import Store
 
 NOW = 1_700_000_000.0
@@ -73,9 +74,7 @@ def record(
     """A try of a claimed delivery that came to this; `again_at` goes with the outcome `retry`."""
     attempt = NewAttempt(now, 0.25, 200 if outcome == "delivered" else 500, outcome, None, "said")
     with store.write(now) as writer:
-        writer.record_attempt(
-            delivery_id, attempt, next_attempt_at=again_at, retry_index=1 if again_at is not None else 0
-        )
+        writer.record([Result(delivery_id, attempt, again_at, 1 if again_at is not None else 0)])
 
 
 def found(store: Store, delivery_id: int) -> Delivery:

@@ -33,14 +33,6 @@ def bridge_of(connection: Connection, node: str) -> str | None:
     return connection.scalar(select(_n.bridge).where(_n.node == node))
 
 
-def seen_ago_s(connection: Connection) -> dict[str, float]:
-    """For each node: how long ago it gave its last sign of life."""
-    return {
-        row.node: float(row.ago)
-        for row in connection.execute(select(_n.node, (_NOW - _n.seen_at).label("ago")))
-    }
-
-
 def take_over(connection: Connection, node: str, clients: Collection[str]) -> dict[str, int]:
     """Make this node's own what silent ones have to send to `clients`; gives how much of each.
 

@@ -10,7 +10,7 @@ from vipex_bridge.calls.document import CallDocument
 from vipex_bridge.calls.rows import CdrRow
 from vipex_bridge.render.request import Request
 from vipex_bridge.store import calls, nodes, outbox, pauses, results, set_clock, sources
-from vipex_bridge.store.outbox import Delivery, NewAttempt, NewDelivery
+from vipex_bridge.store.outbox import Delivery, NewDelivery
 from vipex_bridge.store.results import Result
 
 
@@ -104,14 +104,8 @@ class Writer:
         """Send this request now instead of the one that waits for its time; False when that was tried."""
         return outbox.begin(self._connection, delivery_id, request, self._now)
 
-    def record_attempt(
-        self, delivery_id: int, attempt: NewAttempt, *, next_attempt_at: float | None, retry_index: int
-    ) -> None:
-        """Keep a try; its delivery is queued for `next_attempt_at`, or else gets the try's outcome."""
-        self.record([Result(delivery_id, attempt, next_attempt_at, retry_index)])
-
     def record(self, made: Sequence[Result]) -> None:
-        """Keep several tries, and what follows from each."""
+        """Keep tries; each delivery is queued for its `next_attempt_at`, or else gets the try's outcome."""
         results.record(self._connection, self._node, made, self._now)
 
     def put_back(self, delivery_ids: Sequence[int]) -> None:
