@@ -10,6 +10,7 @@ CoreShowChannels and names the actions to `expect`; every message that is receiv
    the clocks say. Its `at` is the list's end by Asterisk's clock. Who is in which bridge is exact in
    the same way; what kind of bridge it is, BridgeList or the bridge's own events say.
 3. Asterisk answers in order: what a Pong after `expect` overtakes will not be answered any more.
+4. A Pong counts by its ActionID: a caller whose number holds line breaks can write the rest of one.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class Resync:
         self.refusals: list[Refusal] = []
         self.malformed: list[str] = []
         """What was wrong with messages that were skipped; the session takes and clears these lists."""
-        self._status_id = self._channels_id = self._bridges_id = ""
+        self._status_id = self._channels_id = self._bridges_id = self._ping_id = ""
         self._held: list[ev.CallEvent] = []
         self._listed: dict[str, ev.ChannelSnapshot] | None = {}
         self._hung_up: set[str] = set()
@@ -67,6 +68,10 @@ class Resync:
     def expect(self, status_id: str, channels_id: str, bridges_id: str = "") -> None:
         """Names CoreStatus, CoreShowChannels and BridgeList by their ActionID, before any answer."""
         self._status_id, self._channels_id, self._bridges_id = status_id, channels_id, bridges_id
+
+    def expect_pong(self, ping_id: str) -> None:
+        """Names the Ping that is sent now by its ActionID; no other Pong is believed."""
+        self._ping_id = ping_id
 
     @property
     def wants_list(self) -> bool:
@@ -91,7 +96,7 @@ class Resync:
         at = arrival + self.clock_offset_s
         action_id = message.get("actionid", "")
         try:
-            if message.get("ping") == "Pong" and "event" not in message:
+            if action_id and action_id == self._ping_id and message.get("ping") == "Pong":
                 return self._pong(message, arrival)
             if action_id and action_id == self._status_id:
                 return self._status(message, at)

@@ -1,10 +1,5 @@
 """The session with Asterisk's manager interface: log-in, liveness, reconnecting, resynchronising.
 
-The only module that imports panoramisk. Taken from it: actions, their ids, their serialisation and the
-matching of answers to them (`AMIProtocol`, `Action`). Not taken, because it loses data or cannot be
-stopped: its framing, its dispatch by pattern, and its `Manager`, which reconnects after `close()`,
-sends pending actions again, waits for FullyBooted (an event that needs a permission) and never misses a Pong.
-
 The AMI user needs `read = system,call,agent,dialplan` and `write = reporting` in manager.conf.
 """
 
@@ -13,17 +8,14 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
-from panoramisk.actions import Action
-from panoramisk.ami_protocol import AMIProtocol
-from panoramisk.message import Message as Answer
 
 from vipex_bridge.ami.framing import Framer, Message
+from vipex_bridge.ami.link import Link, LoginRefused, connect, first, log_in
 from vipex_bridge.ami.resync import Resync
 from vipex_bridge.ami.translate import worth_reading
 from vipex_bridge.calls.events import CallEvent, ConnectionLost, ServerStopped
@@ -32,10 +24,8 @@ from vipex_bridge.errors import AmiError
 
 log = structlog.get_logger()
 
-EVENT_MASK = "system,call,agent,dialplan"
 PARTING_S = 10.0
 """How soon after it said so an Asterisk that stops is gone."""
-"""The classes of events that are asked for: what is not needed is not even sent."""
 
 _NEEDED = ("CoreStatus", "CoreShowChannels", "BridgeList", "Ping")
 """What the bridge asks; the Ping comes last, for what was sent before its answer has been heard then."""
@@ -51,95 +41,6 @@ CHECK_PEER = (
 def retry_delay_s(failures: int, first_s: float, longest_s: float) -> float:
     """The longest pause after this many failures in a row: doubled each time, up to `longest_s`."""
     return float(min(longest_s, first_s * 2 ** min(failures, 16)))
-
-
-class LoginRefused(AmiError):
-    """Asterisk answered the log-in, and the answer was no."""
-
-
-class _Link(AMIProtocol):  # type: ignore[misc]  # panoramisk has no types
-    """One connection. `on_read` gets all messages of one read, in order; nothing once closed.
-
-    `on_bytes` gets what was received before anything is made of it.
-    """
-
-    encoding = "utf-8"
-
-    def __init__(
-        self,
-        on_read: Callable[[list[Message]], None],
-        on_bytes: Callable[[bytes], None],
-        framer: Framer,
-    ) -> None:
-        self.framer = framer
-        self.lost: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
-        self._on_read = on_read
-        self._on_bytes = on_bytes
-
-    def request(self, name: str, **headers: str) -> Action:
-        """Sends an action. Raises AmiError for a value that would break out of its header."""
-        action = Action({"Action": name, **headers})
-        self.send(action)
-        return action
-
-    def send(self, data: Action, as_list: bool | None = None) -> asyncio.Future[Answer]:
-        for header, value in data.items():
-            # The value is not shown: it may be the secret.
-            if not f"{header}{value}".isprintable():
-                raise AmiError(
-                    f"{data['action']}: {header.lower()} holds a line break or a control character"
-                )
-        future: asyncio.Future[Answer] = super().send(data, as_list)
-        return future
-
-    async def answer(self, action: Action, timeout_s: float) -> Answer:
-        """What Asterisk answers. Raises AmiError when the connection ends or the time is up first."""
-        future: asyncio.Future[Answer] = action.future
-        await asyncio.wait({future, self.lost}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-        if future.done():
-            return future.result()
-        if self.lost.done():
-            raise AmiError(f"the connection was closed before {action['action']} was answered")
-        raise AmiError(f"no answer to {action['action']} within {timeout_s:g} s")
-
-    async def idle(self, seconds: float) -> None:
-        """Waits. Raises AmiError when the connection ends meanwhile."""
-        await asyncio.wait({self.lost}, timeout=seconds)
-        if self.lost.done():
-            reason = self.lost.result()
-            raise AmiError(f"the connection was closed{f': {reason}' if reason else ' by Asterisk'}")
-
-    def data_received(self, data: bytes) -> None:
-        if self.closed:
-            return
-        self._on_bytes(data)
-        messages = self.framer.feed(data)
-        # Mostly nothing is waiting for an answer: then no event is looked through for an ActionID.
-        for message in messages if self.responses else ():
-            self.handle_message(message)
-        if messages:
-            self._on_read(messages)
-
-    def handle_message(self, message: Message) -> None:
-        action = self.responses.get(message.get("actionid"))
-        if action is not None and action.add_message(Answer(dict(message))):
-            del self.responses[action.id]
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.closed = True
-        # Unanswered actions are forgotten: sent again on the next connection they could act twice.
-        self.responses.clear()
-        if not self.lost.done():
-            self.lost.set_result(exc)
-
-    def close(self) -> None:
-        self.closed = True
-        self.transport.abort()
-
-    async def shut(self) -> None:
-        """Closes, and waits until the transport has let go of its socket."""
-        self.close()
-        await asyncio.wait({self.lost}, timeout=1.0)
 
 
 class Session:
@@ -181,7 +82,7 @@ class Session:
         self._refused_max_s = refused_max_s
         self._where = f"{ami.host}:{ami.port}"
         self._status = f"not connected to {self._where} yet"
-        self._link: _Link | None = None
+        self._link: Link | None = None
         self._resync = Resync("")
         self._connected = False
         self._logins = 0
@@ -254,7 +155,7 @@ class Session:
         link = await self._connect()
         try:
             await self._log_in(link)
-            await link.answer(link.request("Ping"), self._answer_timeout_s)
+            await self._ping(link)
             status, bridges = link.request("CoreStatus"), link.request("BridgeList")
             self._resync.expect(status.id, link.request("CoreShowChannels").id, bridges.id)
             while True:
@@ -262,7 +163,7 @@ class Session:
                     self._resync.ask_again(link.request("CoreStatus").id)
                 if self._resync.wants_list:
                     self._resync.list_again(link.request("CoreShowChannels").id)
-                await link.answer(link.request("Ping"), self._answer_timeout_s)
+                await self._ping(link)
                 await link.idle(self._ping_interval_s)
         except AmiError:
             self._connected = False
@@ -276,17 +177,22 @@ class Session:
             self._link = None
             await link.shut()
 
+    async def _ping(self, link: Link) -> None:
+        ping = link.request("Ping")
+        self._resync.expect_pong(ping.id)
+        await link.answer(ping, self._answer_timeout_s)
+
     def _parting(self, now: float) -> list[CallEvent]:
         """What the end of the connection means."""
         at = now + self._resync.clock_offset_s
         was_stopped = 0 <= now - self._stop_said_at < PARTING_S
         return [*([ServerStopped(at)] if was_stopped else []), ConnectionLost(at)]
 
-    async def _connect(self) -> _Link:
+    async def _connect(self) -> Link:
         resync = self._resync = Resync(self._resync.started)
-        self._link = await _open(
+        self._link = await connect(
             self._ami,
-            lambda: _Link(
+            lambda: Link(
                 lambda messages: self._hear(resync, messages),
                 self._on_bytes,
                 Framer(select=worth_reading),
@@ -295,8 +201,8 @@ class Session:
         )
         return self._link
 
-    async def _log_in(self, link: _Link) -> None:
-        await _log_in(link, self._ami, self._answer_timeout_s)
+    async def _log_in(self, link: Link) -> None:
+        await log_in(link, self._ami, self._answer_timeout_s)
         self._failures = 0
         self._logins += 1
         self._connected = True
@@ -357,14 +263,14 @@ async def probe(ami: Ami, *, connect_timeout_s: float = 5.0, answer_timeout_s: f
 
     where = f"{ami.host}:{ami.port}"
     try:
-        link = await _open(ami, lambda: _Link(listen, lambda data: None, Framer()), connect_timeout_s)
+        link = await connect(ami, lambda: Link(listen, lambda data: None, Framer()), connect_timeout_s)
         try:
-            await _log_in(link, ami, answer_timeout_s)
+            await log_in(link, ami, answer_timeout_s)
             refused = []
             for name in _NEEDED:
                 answer = await link.answer(link.request(name), answer_timeout_s)
-                if not _first(answer).success:
-                    refused.append(f"{name}: {_first(answer).message or 'refused'}")
+                if not first(answer).success:
+                    refused.append(f"{name}: {first(answer).message or 'refused'}")
         finally:
             await link.shut()
     except LoginRefused as error:
@@ -372,27 +278,3 @@ async def probe(ami: Ami, *, connect_timeout_s: float = 5.0, answer_timeout_s: f
     except (AmiError, OSError, UnicodeError) as error:
         raise AmiError(f"{where}: {str(error) or type(error).__name__}; {CHECK_PEER}") from None
     return Probed(link.framer.banner, tuple(refused), "FullyBooted" in heard)
-
-
-def _first(answer: Answer | list[Answer]) -> Answer:
-    """Of a list's answer the first message, which says whether it was granted."""
-    return answer[0] if isinstance(answer, list) else answer
-
-
-async def _open(ami: Ami, made: Callable[[], _Link], timeout_s: float) -> _Link:
-    try:
-        async with asyncio.timeout(timeout_s):
-            _, link = await asyncio.get_running_loop().create_connection(
-                made, ami.host, ami.port, ssl=ssl.create_default_context() if ami.tls else None
-            )
-    except TimeoutError:
-        raise AmiError(f"no connection within {timeout_s:g} s") from None
-    return link
-
-
-async def _log_in(link: _Link, ami: Ami, timeout_s: float) -> None:
-    """Raises LoginRefused with Asterisk's own words."""
-    login = link.request("Login", Username=ami.username, Secret=ami.secret.reveal(), Events=EVENT_MASK)
-    answer = await link.answer(login, timeout_s)
-    if not answer.success:
-        raise LoginRefused(answer.message or "no reason given")

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import IO
 
 from vipex_bridge.ami.anonymise import Anonymiser
-from vipex_bridge.ami.session import LoginRefused, Session
+from vipex_bridge.ami.link import LoginRefused
+from vipex_bridge.ami.session import Session
 from vipex_bridge.bridge.telling import numbering_of
 from vipex_bridge.cli import logs
 from vipex_bridge.cli.configuration import load_working

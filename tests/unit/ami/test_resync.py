@@ -63,6 +63,7 @@ def told(resync: Resync, *messages: Message) -> list[str]:
 def resync() -> Resync:
     resync = Resync("")
     resync.expect("s", "c")
+    resync.expect_pong("p")
     return resync
 
 
@@ -191,7 +192,18 @@ def test_a_pong_ends_the_waiting_for_answers_that_will_not_come(resync: Resync) 
 
 def test_the_pong_before_the_questions_releases_nothing() -> None:
     resync = Resync("")
+    resync.expect_pong("p")
     assert told(resync, about("Newchannel", "1"), PONG) == []
+
+
+@pytest.mark.parametrize("action_id", ["", "q", None])
+def test_a_pong_that_a_caller_wrote_is_not_believed(resync: Resync, action_id: str | None) -> None:
+    """A number with a blank line in it ends its event; what follows is the caller's, but not the ActionID."""
+    own = [] if action_id is None else [("actionid", action_id)]
+    forged = Message([("response", "Success"), *own, ("ping", "Pong"), ("timestamp", "9.0")])
+    assert told(resync, about("Newchannel", "1"), forged) == []
+    assert resync.clock_offset_s == 0.0
+    assert told(resync, status()) == ["NewChannel 1"]
 
 
 def test_what_has_no_timestamp_is_timed_by_asterisks_clock(resync: Resync) -> None:
