@@ -19,11 +19,12 @@ import structlog
 
 from vipex_bridge.config.settings import Settings
 from vipex_bridge.deliver import clock as clocks
-from vipex_bridge.deliver.attempt import Tried, Trying, log_not_recorded, log_try, no_client, with_keys_masked
+from vipex_bridge.deliver.attempt import Tried, Trying, log_not_recorded, log_try, with_keys_masked
 from vipex_bridge.deliver.claims import Claims
 from vipex_bridge.deliver.hand import Made, Settling
 from vipex_bridge.deliver.http import Transport
 from vipex_bridge.deliver.lane import Lane, clients_of
+from vipex_bridge.deliver.strangers import park_strangers
 from vipex_bridge.deliver.timing import Timing
 from vipex_bridge.errors import StoreError
 from vipex_bridge.store.outbox import Delivery, NewAttempt
@@ -203,21 +204,7 @@ class Deliveries:
             log.warning("delivery.left_for_next_start", tries=left)
 
     def _park_strangers(self) -> None:
-        """Park what is queued for clients that the configuration does not have."""
-        if self._settings.disabled:
-            # Its client may be in a file that is at fault, and will be back.
-            return
-        try:
-            now = self._clock()
-            clients = clients_of(self._settings)
-            for name in self._store.queue_depths(now).keys() - clients.keys():
-                reason = no_client(name)
-                with self._store.write(now) as writer:
-                    parked = writer.park(name, reason)
-                if parked:
-                    log.error("delivery.parked", client=name, deliveries=parked, error=reason)
-        except StoreError as error:
-            log.error("delivery.store_failed", error=str(error))
+        park_strangers(self._store, self._settings, self._clock())
 
     # -- in the watch's thread --------------------------------------------------------------
 
@@ -233,7 +220,11 @@ class Deliveries:
             try:
                 self._queue_strays()
                 now = self._timing.now()
-                for name, due in self._store.due_by_client().items():
+                due_by_client = self._store.due_by_client()
+                if due_by_client.keys() - clients_of(self._settings).keys():
+                    # Rendered before the reload that took its client away, and committed after it.
+                    self._park_strangers()
+                for name, due in due_by_client.items():
                     lane = self._lanes.get(name)
                     if due > now:
                         wait_s = min(wait_s, due - now)
@@ -329,7 +320,8 @@ class Deliveries:
                 lane.hand.settled(left)
             if left is not None and self._closing.wait(STORE_PAUSE_S):
                 return True
-            if rest_s is not None:
+            # What another worker has tried meanwhile was left to this one to write down.
+            if rest_s is not None and not lane.hand.has_unsettled():
                 is_left_alone = lane.wait_s(self._uptime()) > 0
                 may_leave = number > 0 if is_left_alone else rest_s >= LONGEST_SLEEP_S
                 lane.rest(number, seen, rest_s, may_leave=may_leave)
@@ -353,10 +345,11 @@ class Deliveries:
         """One transaction: what was tried is recorded, and what is due claimed, as far as it can be sent."""
         asked_at_s = time.monotonic()
         found: list[Delivery] = []
+        made = {each.delivery.id for each in settling.made}
         try:
             with self._writing() as writer:
                 if settling.made:
-                    writer.record([made.result(self._timing.followed_s) for made in settling.made])
+                    writer.record([each.result(self._timing.followed_s) for each in settling.made])
                 if settling.back:
                     writer.put_back(settling.back)
                     self._claims.end(settling.back)
@@ -366,9 +359,11 @@ class Deliveries:
                 self._claims.take(found)
                 followed_s = self._timing.followed_s
         except BaseException:
-            self._claims.lose([delivery.id for delivery in found], self._uptime())
+            # A try that is still to be recorded stays in hand.
+            self._claims.lose({delivery.id for delivery in found} - made, self._uptime())
             raise
-        self._claims.end([made.delivery.id for made in settling.made])
+        # One whose next try is due already was claimed again at once.
+        self._claims.end(made - {delivery.id for delivery in found})
         lane.hand.add(found, asked_at_s, time.monotonic(), followed_s)
         # One of them is this worker's own; when there may be more, another worker is to look.
         for _ in range(len(found) if len(found) == room else len(found) - 1):
