@@ -34,6 +34,8 @@ FORGERIES = [
     "36\n\n",
     "36\nagi_arg_1: other\n\n200 result=1 (x)\n",
     "36\nagi_threadid: 1\nagi_arg_1: other\n\n200 result=1\n200 result=1",
+    "3\nagi_calleridname:\nagi_callingpres:\nagi_callingani2:\nagi_accountcode:\n\n520-",
+    "3\n\n200 result=1 (x",
     "\n\nHANGUP\n510 x",
 ]
 

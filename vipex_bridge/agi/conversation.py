@@ -5,8 +5,9 @@ Rules from Asterisk's `res_agi`: one command is one line of less than `AGI_BUF_L
 of several; FastAGI sends the line `HANGUP` between two replies when the caller is gone.
 
 It writes a caller's number as it came, line breaks included (`%0A` in a SIP address), so a caller can add
-lines to the environment, or end it early. A number is at most 79 bytes, too short for all the lines that
-come after it: an environment is sound when each is there once, in the order in which Asterisk writes them.
+lines to the environment, or end it early. Asterisk writes every line by itself too, and the arguments last,
+so an added line is there twice, or an argument is too early. A number is at most 79 bytes, which is shorter
+than the lines that come after it: they are not there when it ended the environment.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ _AFTER_THE_NUMBER = (
     "agi_rdnis", "agi_context", "agi_extension", "agi_priority", "agi_enhanced", "agi_accountcode",
     "agi_threadid",
 )  # fmt: skip
-"""`setup_env` of `res_agi`, up to the arguments."""
+"""`setup_env` of `res_agi`, up to the arguments. Another client than Asterisk may leave some out."""
+_MAX_NUMBER_BYTES = 79
+"""`AST_MAX_EXTENSION` without its end."""
 
 _VARIABLE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _LINE_ENDERS = re.compile(r"[\r\n\0]")
@@ -162,7 +165,7 @@ class Conversation:
             raise AgiError("no AGI environment: the peer is no Asterisk")
         elif line.strip() == b"":
             self._environment = None
-            self._is_sound = not self._repeats and _is_ordered(list(fields))
+            self._is_sound = not self._repeats and _is_beyond_a_number(list(fields))
             return Environment(fields, _arguments(fields), self._is_sound)
         # Else it is the rest of a caller name or argument with a line break in it.
         return None
@@ -180,7 +183,10 @@ class Conversation:
         if self._reply_bytes > MAX_LINE_BYTES:
             raise AgiError(f"a reply of more than {MAX_LINE_BYTES} bytes: the peer is no Asterisk")
         first = self._reply[0]
-        if first[3:4] == b"-":
+        if not self._is_sound:
+            # It may be a caller's, who has begun one that never ends.
+            complete = True
+        elif first[3:4] == b"-":
             complete = line.startswith(first[:3] + b" ")
         else:
             complete = not (first.startswith(b"200 result=") and b" (" in first) or line.endswith(b")")
@@ -192,11 +198,13 @@ class Conversation:
         return reply
 
 
-def _is_ordered(names: list[str]) -> bool:
-    """Whether the lines after the caller's number are all there, in order, and the arguments after them."""
-    fixed = [name for name in names if name in _AFTER_THE_NUMBER]
+def _is_beyond_a_number(names: list[str]) -> bool:
+    """Whether no caller's number can have written the end of these lines, and the arguments come last."""
     arguments = [name for name in names if name.startswith("agi_arg_")]
-    return tuple(fixed) == _AFTER_THE_NUMBER and names[len(names) - len(arguments) :] == arguments
+    if names[len(names) - len(arguments) :] != arguments:
+        return False
+    after = sum(len(f"{name}:\n") for name in names if name in _AFTER_THE_NUMBER)
+    return "agi_callerid" not in names or after > _MAX_NUMBER_BYTES
 
 
 def _arguments(fields: Mapping[str, str]) -> tuple[str, ...]:

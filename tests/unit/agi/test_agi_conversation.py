@@ -104,6 +104,22 @@ def test_the_environment_of_a_real_call_is_read() -> None:
 
 
 @pytest.mark.parametrize(
+    "lines",
+    [
+        # The lines that the AGI documents name first, in an order of the client's own.
+        b"agi_request: agi://pbx/lookup\nagi_callerid: 36\nagi_calleridname: A\nagi_context: in\n"
+        b"agi_extension: 9\nagi_priority: 1\nagi_dnid: 9\nagi_accountcode: \nagi_arg_1: crm\n\n",
+        b"agi_network_script: lookup\nagi_uniqueid: 1.1\nagi_arg_1: crm\n\n",
+    ],
+    ids=["some lines", "no caller"],
+)
+def test_another_client_than_asterisk_may_leave_lines_out(lines: bytes) -> None:
+    [environment] = Conversation().feed(lines)
+    assert isinstance(environment, Environment)
+    assert (environment.is_sound, environment.script, environment.arguments) == (True, "lookup", ("crm",))
+
+
+@pytest.mark.parametrize(
     ("lines", "script"),
     [
         (b"agi_network_script: notify\n", "notify"),
