@@ -340,6 +340,26 @@ def test_damage_met_in_use_is_set_aside_by_the_next_start(tmp_path: Path) -> Non
     assert [file for file in tmp_path.iterdir() if "damaged" in file.name]
 
 
+def test_damage_in_a_later_one_of_several_rows_is_known_as_damage(tmp_path: Path) -> None:
+    with open_in(tmp_path) as store:
+        queued(store, *(new(call_id=n, body=f'"{str(n) * 20_000}"') for n in range(1, 6)))
+    with closing(sqlite3.connect(tmp_path / "state.db")) as other:
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        [[page_bytes]] = other.execute("PRAGMA page_size")
+    # The third one's request is long: of the pages that it goes on in, the first leads nowhere.
+    data = bytearray((tmp_path / "state.db").read_bytes())
+    page = data.index(b"3" * 3000) // page_bytes * page_bytes
+    data[page : page + 4] = (10**9).to_bytes(4, "big")
+    (tmp_path / "state.db").write_bytes(data)
+    # Not alone: as of a file that was sound at the start.
+    with open_in(tmp_path, alone=False) as store:
+        assert [delivery.call_id for delivery in claimed(store, limit=1)] == [1]
+        with pytest.raises(StoreDamaged):
+            claimed(store, limit=4)
+        with pytest.raises(StoreDamaged):
+            store.keep_progress()
+
+
 def test_a_damaged_file_that_may_be_somebody_elses_is_left_alone(tmp_path: Path) -> None:
     with open_in(tmp_path) as store:
         for number in range(200):

@@ -127,7 +127,7 @@ def identify(
     """
     names = list(dict.fromkeys(schema.storable(key) for key in keys if key))
     wanted = {f"key{number}": name for number, name in enumerate(names)}
-    rows = _named(len(names)).run(connection, {"of_node": node, **wanted}).fetchall() if names else []
+    rows = _named(len(names)).rows(connection, {"of_node": node, **wanted}) if names else []
     found = {key: (known_id, state) for key, known_id, state in rows}
     ids = {known_id for known_id, _ in found.values()}
     still_open = {known_id for known_id, state in found.values() if state in OPEN}
@@ -181,7 +181,7 @@ def save(
 
 def close(connection: Connection, call_id: int, state: str, now: float) -> bool:
     """Give an open call its final state; False when it has one already, which stands."""
-    return bool(_CLOSE.run(connection, {"of_id": call_id, "becomes": state, "now": now}).rowcount)
+    return bool(_CLOSE.run(connection, {"of_id": call_id, "becomes": state, "now": now}))
 
 
 _still_open = (_c.id == bindparam("of_id"), or_(*(_c.state == word(state) for state in OPEN)))
@@ -217,7 +217,7 @@ def tell(
         main.start_time, main.hangup_time, int(main.direction), main.src, main.dst, main.exten, document_json,
     )  # fmt: skip
     values = {f"new_{name}": value for name, value in zip(_TOLD, told, strict=True)}
-    return bool(_TELL.run(connection, {"of_id": call_id, "now": now, **values}).rowcount)
+    return bool(_TELL.run(connection, {"of_id": call_id, "now": now, **values}))
 
 
 def get(connection: Connection, call_id: int) -> StoredCall | None:
@@ -251,7 +251,7 @@ def add_rows(
 ) -> list[CdrRow]:
     """Keep the rows that are not there yet, and give these; their keys alone where data were dropped."""
     new = []
-    [(dropped_at,)] = _DROPPED_AT.run(connection, {"of_id": call_id}).fetchall() or [(None,)]
+    [(dropped_at,)] = _DROPPED_AT.rows(connection, {"of_id": call_id}) or [(None,)]
     for row in rows:
         key = _key_columns(node, row)
         if not _is_kept(connection, key):
@@ -265,7 +265,7 @@ def _is_kept(connection: Connection, key: Mapping[str, object]) -> bool:
     """Whether there is a row of that key; earlier versions kept every row without a sequence as -1."""
     sequence = int(str(key["sequence"]))
     once = sequence if sequence >= 0 else -1
-    return _ROW_AT.run(connection, {**key, "once": once}).fetchone() is not None
+    return bool(_ROW_AT.rows(connection, {**key, "once": once}))
 
 
 _KEY = ("node", "uniqueid", "sequence", "dstchannel", "start")
@@ -328,7 +328,7 @@ def not_kept(connection: Connection, node: str, rows: Sequence[CdrRow]) -> list[
 
 def key_of(connection: Connection, call_id: int) -> str:
     """The name under which the call was first seen."""
-    [(key,)] = _KEY_OF.run(connection, {"of_id": call_id}).fetchall()
+    [(key,)] = _KEY_OF.rows(connection, {"of_id": call_id})
     return str(key)
 
 
@@ -337,7 +337,7 @@ _KEY_OF = Statement(select(_c.key).where(_c.id == bindparam("of_id")))
 
 def next_id(connection: Connection) -> int:
     """The next number of the one sequence of calls and legs."""
-    [(number,)] = _NEXT.run(connection).fetchall()
+    [(number,)] = _NEXT.rows(connection)
     return int(number)
 
 

@@ -140,10 +140,9 @@ _BY_OWN_KEY = Statement(select(_d.id).where(_d.idempotency_key == bindparam("ide
 
 def queue(connection: Connection, node: str, new: NewDelivery, *, is_first: bool) -> int | None:
     """Put a delivery into the outbox and give its id; None when its dedupe key is there already."""
-    if new.dedupe_key is not None and not is_first:
-        known = _BY_DEDUPE_KEY.run(connection, {"dedupe_key": new.dedupe_key}).fetchone()
-        if known is not None:
-            return None
+    is_looked_for = new.dedupe_key is not None and not is_first
+    if is_looked_for and _BY_DEDUPE_KEY.rows(connection, {"dedupe_key": new.dedupe_key}):
+        return None
     rendered = new.request is not None
     if not rendered:
         log.error("delivery.parked", client=new.client, call=new.call_id, notice=new.event, error=new.error)
@@ -166,7 +165,7 @@ def queue(connection: Connection, node: str, new: NewDelivery, *, is_first: bool
         "request": json.dumps(new.request.to_dict()) if new.request is not None else None,
         "own_files": _own_files(new.request),
     }
-    [(delivery_id,)] = _INSERT.run(connection, row).fetchall()
+    [(delivery_id,)] = _INSERT.rows(connection, row)
     return int(delivery_id)
 
 
@@ -178,7 +177,7 @@ def _own_files(request: Request | None) -> int:
 def _own_key(connection: Connection, new: NewDelivery) -> str:
     """The key it came with, unless another delivery has it (contract, section 4: different for any other)."""
     wanted = new.idempotency_key
-    if wanted is None or _BY_OWN_KEY.run(connection, {"idempotency_key": wanted}).fetchone() is not None:
+    if wanted is None or _BY_OWN_KEY.rows(connection, {"idempotency_key": wanted}):
         return uuid.uuid4().hex
     return wanted
 
@@ -186,7 +185,7 @@ def _own_key(connection: Connection, new: NewDelivery) -> str:
 def claim(connection: Connection, node: str, client: str, limit: int, now: float) -> list[Delivery]:
     """Take up to `limit` due deliveries, oldest first, as `sending`."""
     due = {"of_node": node, "of_client": client, "now": now, "at_most": limit}
-    rows = _DUE.run(connection, due).fetchall()
+    rows = _DUE.rows(connection, due)
     if rows:
         _CLAIM.run_each(connection, [{"of_id": row[0]} for row in rows])
     return [_delivery(row, status="sending") for row in rows]
@@ -196,8 +195,8 @@ def next_due(connection: Connection, node: str, client: str) -> float | None:
     """When the next delivery can be claimed; None when none waits for its time, or the client is paused."""
     if client in pauses.paused(connection, node):
         return None
-    found = _NEXT_DUE.run(connection, {"of_node": node, "of_client": client}).fetchone()
-    return None if found is None else float(found[0])
+    found = _NEXT_DUE.rows(connection, {"of_node": node, "of_client": client})
+    return float(found[0][0]) if found else None
 
 
 def _claimable() -> list[ColumnElement[bool]]:
@@ -235,7 +234,7 @@ _EXPIRE = Statement(
 
 def expire(connection: Connection, node: str, client: str, now: float) -> int:
     """Mark what has waited too long; how many."""
-    late = _EXPIRE.run(connection, {"of_node": node, "of_client": client, "now": now}).fetchall()
+    late = _EXPIRE.rows(connection, {"of_node": node, "of_client": client, "now": now})
     for delivery_id, call_id, event, attempts in sorted(late):
         log.warning(
             "delivery.expired",

@@ -15,8 +15,8 @@ _VALUE = Statement(select(schema.meta.c.value).where(schema.meta.c.key == bindpa
 
 def paused(connection: Connection, node: str) -> Mapping[str, float]:
     """The clients of this node that are paused, and since when (epoch seconds)."""
-    kept = _VALUE.run(connection, {"named": _key(node)}).fetchone()
-    return {str(client): float(since) for client, since in json.loads(kept[0]).items()} if kept else {}
+    kept = _VALUE.rows(connection, {"named": _key(node)})
+    return {str(client): float(since) for client, since in json.loads(kept[0][0]).items()} if kept else {}
 
 
 def pause(connection: Connection, node: str, client: str, *, is_paused: bool, now: float) -> bool:

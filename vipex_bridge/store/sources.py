@@ -20,7 +20,7 @@ def cursor(connection: Connection, node: str) -> dict[str, object] | None:
 def move_cursor(connection: Connection, node: str, cursor: dict[str, object]) -> None:
     """Remember how far the node has read its CDR source."""
     values = {"of_node": node, "read_to": json.dumps(cursor)}
-    if _MOVE.run(connection, values).rowcount == 0:
+    if _MOVE.run(connection, values) == 0:
         _BEGIN.run(connection, values)
 
 

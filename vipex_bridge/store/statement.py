@@ -26,14 +26,26 @@ class Statement:
         self._core = core
         self._written: dict[str, _Written] = {}
 
-    def run(self, connection: Connection, values: Mapping[str, object] = _NOTHING) -> Any:
-        """Run it; gives the driver's cursor. Raises DBAPIError, as SQLAlchemy does."""
+    def run(self, connection: Connection, values: Mapping[str, object] = _NOTHING) -> int:
+        """Run it, and give how many rows it changed. Raises DBAPIError, as SQLAlchemy does."""
         written = self._written.get(connection.dialect.name) or self._write(connection)
         driver: Any = connection.connection.dbapi_connection
         try:
-            return driver.execute(written.sql, written.fit(values))
+            changed: int = driver.execute(written.sql, written.fit(values)).rowcount
         except connection.dialect.loaded_dbapi.Error as error:
             raise _failure(connection, driver, written.sql, error) from error
+        return changed
+
+    def rows(self, connection: Connection, values: Mapping[str, object] = _NOTHING) -> list[Any]:
+        """Run it, and give every row that it finds. Raises DBAPIError, as SQLAlchemy does."""
+        written = self._written.get(connection.dialect.name) or self._write(connection)
+        driver: Any = connection.connection.dbapi_connection
+        try:
+            # The fetching as well: SQLite reads a row when it is asked for it, and meets a bad page then.
+            found: list[Any] = driver.execute(written.sql, written.fit(values)).fetchall()
+        except connection.dialect.loaded_dbapi.Error as error:
+            raise _failure(connection, driver, written.sql, error) from error
+        return found
 
     def run_each(self, connection: Connection, rows: Sequence[Mapping[str, object]]) -> None:
         """Run it for each of the rows."""
