@@ -71,6 +71,7 @@ class Present:
     notices: Mapping[str, int] = field(default_factory=dict)
     told: Mapping[Direction, int] = field(default_factory=dict)
     failed_calls: int = 0
+    failed_looks: int = 0
     cdr: Cdr | None = None
     queues: Mapping[str, Queue] = field(default_factory=dict)
     lookup_timeouts_s: Mapping[str, float] = field(default_factory=dict)
@@ -191,6 +192,7 @@ class _Read(Collector):
         told = {direction.name.lower(): now.told.get(direction, 0) for direction in Direction}
         yield _counters("vipex_calls_told", "Finished calls", "direction", told)
         yield _counter("vipex_calls_failed", "Finished calls that could not be built", now.failed_calls)
+        yield _counter("vipex_looks_failed", "Looks for CDR or CEL rows that broke off", now.failed_looks)
         if now.cdr is not None:
             yield _gauge("vipex_cdr_readable", "1 while the CDR source can be read", now.cdr.is_readable)
             yield _counter("vipex_cdr_bad_rows", "Rows that cannot be a call's", now.cdr.bad_rows)

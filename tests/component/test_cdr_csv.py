@@ -246,6 +246,14 @@ def test_a_line_that_is_no_call_is_left_out_alone(master: Path) -> None:
     assert polling.bad_rows == 1
 
 
+def test_a_line_that_no_reader_takes_is_left_out_alone(master: Path) -> None:
+    polling = started(master)
+    write(master, 1, clid="B" * 140_000)
+    write(master, 2)
+    assert calls(polling) == [2]
+    assert polling.bad_rows == 1
+
+
 def test_replay_and_comparison_read_the_moved_files_too(master: Path) -> None:
     write(master, 0, 1)
     renamed(master)

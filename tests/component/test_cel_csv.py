@@ -148,6 +148,13 @@ def test_a_line_break_in_a_callers_name_makes_no_row_of_its_own(master: Master) 
     assert [row.event for row in rows] == ["CHAN_START"]
 
 
+def test_a_line_that_no_reader_takes_is_left_out_alone(master: Master) -> None:
+    master.write(eventtype="CHAN_START", eventtime="1795409377.5", cidname="B" * 140_000, uniqueid="a.1")
+    master.write(eventtype="HANGUP", eventtime="1795409377.6", uniqueid="a.1", linkedid="a.1")
+    rows = master.source().rows_of(["a.1"], 1795409377.0, None)
+    assert [row.event for row in rows] == ["HANGUP"]
+
+
 def test_only_whole_lines_are_read(master: Master) -> None:
     master.log(SIMPLE)
     text = master.path.read_text()

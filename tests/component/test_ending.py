@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from ending_bench import CONFIGURATION, START, Bench, body, unclaimed
 from story import TRUNK, Story, inbound_example
+from structlog.testing import capture_logs
 
 from vipex_bridge.bridge.ending import Ending
 from vipex_bridge.bridge.telling import Telling, numbering_of
@@ -151,13 +152,34 @@ def test_filters_and_directions_decide_who_is_told(bench: Bench) -> None:
     assert (len(bench.told("billing")), bench.told("sales"), bench.told("missed")) == (1, [], [])
 
 
-def test_an_impossible_row_harms_only_itself(bench: Bench) -> None:
-    bench.row(uniqueid="300.1", linkedid="300.1", start="yesterday", sequence=3)
+@pytest.mark.parametrize(
+    "impossible", [{"start": "yesterday", "sequence": 3}, {"sequence": 1e20}, {"end": "", "duration": 1e12}]
+)
+def test_an_impossible_row_harms_only_itself(bench: Bench, impossible: dict[str, object]) -> None:
+    bench.row(uniqueid="300.1", linkedid="300.1", **impossible)
     bench.row(uniqueid="200.7", linkedid="200.7")
     bench.step(1)
     bench.step(12)
     bench.step(11)
     assert len(bench.told()) == 1
+
+
+def test_a_look_that_breaks_off_is_logged_and_made_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.happens(inbound_example(START))
+    bench.row(uniqueid="200.7", linkedid="200.7")
+    with monkeypatch.context() as broken, capture_logs() as logs:
+        broken.setattr("vipex_bridge.calls.testimony.groups", lambda rows: 1 // 0)
+        bench.step(60)
+        bench.step(12)
+    # The call that AMI saw is told meanwhile, the row's as soon as it can be taken.
+    assert len(bench.told()) == 1
+    failed = [entry for entry in logs if entry["event"] == "cdr.look_failed"]
+    assert failed[0]["exc_info"] and bench.ending.failed_looks == len(failed)
+    bench.step(12)
+    bench.step(11)
+    assert len(bench.told()) == 2
 
 
 def test_a_missing_source_does_not_keep_seen_calls_from_being_told(bench: Bench) -> None:

@@ -75,6 +75,7 @@ async def test_a_running_bridge_tells_what_happened_and_every_metric_is_document
         "vipex_cdr_readable": 1,
         "vipex_ami_reconnects_total": 0,
         "vipex_calls_failed_total": 0,
+        "vipex_looks_failed_total": 0,
         "vipex_notices_total{'event': 'hangup'}": 1,
         "vipex_calls_told_total{'direction': 'inbound'}": 1,
         "vipex_deliveries_total{'client': 'billing', 'outcome': 'retry'}": 1,

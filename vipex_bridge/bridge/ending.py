@@ -103,6 +103,7 @@ class Ending:
         """Calls told so far."""
         self.late_rows = 0
         self.failed_calls = 0
+        self._failed_looks = 0
         self.reload(settings)
 
     def reload(self, settings: Settings) -> None:
@@ -115,6 +116,11 @@ class Ending:
     def source_trouble(self) -> str | None:
         """Why the CDR source could not be read the last time; None when it could."""
         return self._source_trouble
+
+    @property
+    def failed_looks(self) -> int:
+        """Looks for CDR and CEL rows that a fault of ours broke off."""
+        return self._failed_looks + self._channel_events.failed_looks
 
     def restore(self) -> None:
         """Takes up where the last run left off: calls that were live, and calls not yet told."""
@@ -158,6 +164,10 @@ class Ending:
             self._source_trouble = str(error)
         except BridgeError as error:
             log.error("cdr.rows_not_kept", error=str(error))
+        except Exception:
+            # Whatever one look meets, the calls that are known go on being told.
+            self._failed_looks += 1
+            log.exception("cdr.look_failed")
         try:
             await self._ask_cel()
         except BridgeError as error:
@@ -191,12 +201,11 @@ class Ending:
         known = [row for pending in self._pending.values() for row in pending.rows]
         new = [*polled.rows, *self._missed[:MISSED_A_ROUND]]
         new_keys = {row.key for row in new}
-        groups = [
-            group for group in testimony.groups([*known, *new]) if any(row.key in new_keys for row in group)
-        ]
         try:
-            await asyncio.to_thread(self._keep_rows, polled, groups)
-        except BridgeError:
+            groups = testimony.groups([*known, *new])
+            fresh = [group for group in groups if any(row.key in new_keys for row in group)]
+            await asyncio.to_thread(self._keep_rows, polled, fresh)
+        except Exception:
             self._poller.again()
             raise
         self._missed = [row for row in self._missed if row.key not in new_keys]

@@ -59,6 +59,8 @@ class ChannelEvents:
         self._clock = clock
         self._failing_since: float | None = None
         self._failed_at: float | None = None
+        self.failed_looks = 0
+        """Looks that a fault of ours broke off."""
 
     def is_due(self, logged: Logged) -> bool:
         """Whether it is time to ask about this call, again the more seldom the longer it goes on."""
@@ -82,6 +84,7 @@ class ChannelEvents:
         """Takes what CEL has of the call; False when the source cannot be read now, which is logged once."""
         if self._source is None:
             return False
+        rows = logged.rows
         try:
             rows = await asyncio.to_thread(self._source.rows_of, keys, start, end)
         except SourceError as error:
@@ -90,6 +93,10 @@ class ChannelEvents:
                 log.error("cel.source_failed", error=str(error), calls_wait_s=AWAITED_S)
                 self._failing_since = self._failed_at
             return False
+        except Exception:
+            # What is amiss with one call's rows keeps neither it nor the others from being told.
+            self.failed_looks += 1
+            log.exception("cel.look_failed", keys=list(keys))
         if self._failing_since is not None:
             log.info("cel.source_is_back")
             self._failing_since = self._failed_at = None

@@ -76,6 +76,7 @@ class Measuring:
             notices=dict(self.live.noticed),
             told=dict(self.ending.told),
             failed_calls=self.ending.failed_calls,
+            failed_looks=self.ending.failed_looks,
             cdr=None
             if self.poller is None
             else Cdr(trouble is None, self.poller.bad_rows, self.ending.late_rows, self.poller.last_read_at),

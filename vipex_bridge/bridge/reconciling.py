@@ -85,6 +85,9 @@ class Reconciling:
         except BridgeError as error:
             log.error("reconcile.failed", error=str(error))
             return AGAIN_S
+        except Exception:
+            log.exception("reconcile.failed")
+            return AGAIN_S
         for group in testimony.groups(rows):
             log.warning("reconcile.missing", uniqueid=group[0].uniqueid, rows=len(group), ended=group[-1].end)
         if rows:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from zoneinfo import ZoneInfo
 
 from vipex_bridge.calls.rows import CdrRow, uniqueid_epoch
-from vipex_bridge.cdr.times import Instants, meant, nearest, not_before, text_of
+from vipex_bridge.cdr.times import Instants, is_on_calendar, meant, nearest, not_before, text_of
 from vipex_bridge.config.presets import TEXT_TIME
 from vipex_bridge.errors import SourceError
 
@@ -24,6 +24,8 @@ _DISPOSITIONS = {
     "32": "CANCEL",
 }
 """Numbers of Asterisk's `enum ast_cdr_disposition`, for sources that keep it as a number."""
+_FIRST_TOO_LARGE = 2.0**63
+"""Of the numbers that no database takes."""
 
 
 def to_row(values: Mapping[str, object], timezone: ZoneInfo, time_format: str = TEXT_TIME) -> CdrRow:
@@ -32,7 +34,7 @@ def to_row(values: Mapping[str, object], timezone: ZoneInfo, time_format: str = 
     A column that the source lacks is no key of `values`. Without `end` (FreePBX) a row ends `duration`
     seconds after its start, and the reverse; without `answer`, one that was ANSWERED was so `billsec`
     seconds before its end. Raises SourceError when the row cannot be a call's: no uniqueid or channel,
-    no time, or a number or time that is none.
+    no time, or a number or time that is none, or larger than can be kept or told.
     """
     uniqueid = text_of(values.get("uniqueid")).strip()
     channel = text_of(values.get("channel")).strip()
@@ -41,21 +43,11 @@ def to_row(values: Mapping[str, object], timezone: ZoneInfo, time_format: str = 
     duration = _seconds(values, "duration")
     billsec = _seconds(values, "billsec")
     disposition = _disposition(values.get("disposition"))
-    start, end = _span(
-        _instants(values, "start", timezone, time_format),
-        _instants(values, "end", timezone, time_format),
-        duration,
-        uniqueid_epoch(uniqueid),
-    )
-    if start is None and end is None:
-        raise SourceError("a CDR row has neither start nor end: it is left out")
-    if "end" not in values and start is not None:
-        end = start + duration
-    if "start" not in values and end is not None:
-        start = end - duration
-    answer = _answer(_instants(values, "answer", timezone, time_format), start, end, billsec)
-    if "answer" not in values and disposition == "ANSWERED" and end is not None:
-        answer = end - billsec
+    written = {
+        column: _instants(values, column, timezone, time_format) for column in ("start", "answer", "end")
+    }
+    start, answer, end = _times(values, written, duration, billsec, disposition)
+    _check_lengths(start, answer, end, duration, timezone)
     sequence = _number(values, "sequence")
     return CdrRow(
         uniqueid=uniqueid,
@@ -91,6 +83,28 @@ def to_row(values: Mapping[str, object], timezone: ZoneInfo, time_format: str = 
 # -- times ----------------------------------------------------------------------------------
 
 
+def _times(
+    values: Mapping[str, object],
+    written: Mapping[str, Instants],
+    duration: int,
+    billsec: int,
+    disposition: str,
+) -> tuple[float | None, float | None, float | None]:
+    """Start, answer and end: as they are written, else by the lengths. Raises SourceError without any."""
+    created = uniqueid_epoch(text_of(values.get("uniqueid")).strip())
+    start, end = _span(written["start"], written["end"], duration, created)
+    if start is None and end is None:
+        raise SourceError("a CDR row has neither start nor end: it is left out")
+    if "end" not in values and start is not None:
+        end = start + duration
+    if "start" not in values and end is not None:
+        start = end - duration
+    answer = _answer(written["answer"], start, end, billsec)
+    if "answer" not in values and disposition == "ANSWERED" and end is not None:
+        answer = end - billsec
+    return start, answer, end
+
+
 def _span(
     starts: Instants, ends: Instants, duration: int, created: float | None
 ) -> tuple[float | None, float | None]:
@@ -110,6 +124,17 @@ def _answer(answers: Instants, start: float | None, end: float | None, billsec: 
     if end is not None:
         return nearest(answers, end - billsec)
     return nearest(answers, start) if start is not None else answers[0]
+
+
+def _check_lengths(
+    start: float | None, answer: float | None, end: float | None, duration: int, timezone: ZoneInfo
+) -> None:
+    """Raises SourceError when a time that follows from a length is none."""
+    first = end - duration if start is None and end is not None else start
+    last = start + duration if end is None and start is not None else end
+    for moment in (first, answer, last):
+        if moment is not None and not is_on_calendar(moment, timezone):
+            raise SourceError("a CDR row's duration or billsec is too large for a call: correct the row")
 
 
 def _instants(values: Mapping[str, object], column: str, timezone: ZoneInfo, time_format: str) -> Instants:
@@ -134,6 +159,8 @@ def _number(values: Mapping[str, object], column: str) -> float | None:
         int(number)  # neither infinite nor NaN
     except (ValueError, OverflowError):
         raise SourceError(f"a CDR row's {column} {_shown(value)} is no number: correct the row") from None
+    if not -_FIRST_TOO_LARGE <= number < _FIRST_TOO_LARGE:
+        raise SourceError(f"a CDR row's {column} {_shown(value)} is too large: correct the row")
     return number
 
 

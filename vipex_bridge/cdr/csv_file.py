@@ -84,9 +84,13 @@ def records(data: bytes) -> Iterator[tuple[int, list[str]]]:
 
 
 def fields_of(record: bytes) -> list[str]:
-    """The fields of one record."""
+    """The fields of one record; a single empty one, which is no call's, where it cannot be read."""
     text = record.decode("utf-8", "replace").replace("\0", "").rstrip("\r\n")
-    return next(csv.reader(io.StringIO(text, newline="")), [])
+    try:
+        return next(csv.reader(io.StringIO(text, newline="")), [])
+    except csv.Error:
+        # A field longer than the reader takes.
+        return [""]
 
 
 def newest_record(file: BinaryIO) -> list[str] | None:

@@ -6,6 +6,7 @@ decides: an expected moment, or that nothing happens before its channel is there
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -21,6 +22,9 @@ _CLOCK_SLACK_S = 2.0
 _DOUBTED_S = 86_400.0
 """A uniqueid's epoch further from the row's start than this was not the time: it was assigned."""
 
+_SURELY_ON_CALENDAR = 2.0**37
+"""Every moment from the epoch up to this one, in whatever zone: the year 6325."""
+
 Instants = tuple[float, ...]
 """What a written time may mean, earliest first: one instant, or two around a change of the clock."""
 
@@ -28,8 +32,26 @@ Instants = tuple[float, ...]
 def meant(value: object, timezone: ZoneInfo, time_format: str = TEXT_TIME) -> Instants:
     """The instants that a column's value may mean, none when it is unset.
 
-    Raises ValueError, OverflowError or OSError when it is no time.
+    Raises ValueError, OverflowError or OSError when it is no time, or one that the zone's calendar lacks.
     """
+    instants = _meant(value, timezone, time_format)
+    if not all(is_on_calendar(instant, timezone) for instant in instants):
+        raise ValueError("outside the calendar")
+    return instants
+
+
+def is_on_calendar(moment: float, timezone: ZoneInfo) -> bool:
+    """Whether it can be told as a date and time of that zone."""
+    if 0 <= moment < _SURELY_ON_CALENDAR:
+        return True
+    try:
+        datetime.fromtimestamp(math.floor(moment), UTC).astimezone(timezone)
+    except (ValueError, OverflowError, OSError):
+        return False
+    return True
+
+
+def _meant(value: object, timezone: ZoneInfo, time_format: str) -> Instants:
     if value is None:
         return ()
     if isinstance(value, datetime):

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from vipex_bridge.calls.rows import CdrRow, uniqueid_epoch
 from vipex_bridge.cdr.columns import to_row
+from vipex_bridge.cdr.records import end_of, start_of
 from vipex_bridge.errors import SourceError
+from vipex_bridge.render.fields import local_time
 
 BUDAPEST = ZoneInfo("Europe/Budapest")
 AUTUMN = datetime(2026, 10, 25, 1, 0, tzinfo=UTC).timestamp()
@@ -181,6 +183,14 @@ def test_columns_the_source_lacks_are_none_and_empty_ones_are_empty() -> None:
         {"start": "2019-12-03 11:41:56\n2"},
         {"start": 1e300},
         {"start": "", "end": ""},
+        {"sequence": 1e20},
+        {"sequence": 2**63},
+        {"sequence": "12345678901234567890123"},
+        {"duration": 1e20},
+        {"billsec": "1e25"},
+        {"end": "", "duration": 10**15},
+        {"start": "9999-12-31 23:59:59", "end": "", "duration": 3600},
+        {"end": "0001-01-01 00:00:00"},
     ],
 )
 def test_an_impossible_row_is_refused_in_one_line(values: dict[str, object]) -> None:
@@ -219,6 +229,9 @@ def test_any_record_is_a_row_or_a_source_error(values: dict[str, object]) -> Non
         return
     assert got.uniqueid and got.channel
     assert got.duration >= 0 and got.billsec >= 0
+    assert got.sequence is None or -(2**63) <= got.sequence < 2**63
+    for moment in (start_of(got), got.answer, end_of(got)):
+        assert moment is None or local_time(moment, BUDAPEST)
 
 
 @given(st.text(max_size=12), st.integers(10**8, 10**10), st.integers(0, 10**6))
