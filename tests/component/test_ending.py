@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from ending_bench import CONFIGURATION, START, Bench, body, unclaimed
-from story import TRUNK, Story, inbound_example
+from story import TRUNK, Story, inbound_example, retold
 from structlog.testing import capture_logs
 
 from vipex_bridge.bridge.ending import Ending
@@ -180,6 +180,27 @@ def test_a_look_that_breaks_off_is_logged_and_made_again(
     bench.step(12)
     bench.step(11)
     assert len(bench.told()) == 2
+
+
+CRM = "  crm: {kind: notify, on: [arrival, hangup], url: 'http://host/ring', method: POST}\n"
+
+
+def test_a_call_at_a_time_that_no_calendar_has_harms_only_itself(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, clients=CRM)
+    bench.live.on_events(retold(inbound_example(999_999_999_999.0).events, 7))
+    bench.happens(inbound_example(START))
+    bench.step(60)
+    bench.step(12)
+    with closing(bench.store):
+        told = [*bench.told("crm"), *bench.told()]
+    assert [delivery.event for delivery in told if delivery.status == "queued"] == [
+        "hangup",
+        "arrival",
+        "call_end",
+    ]
+    failed = [delivery for delivery in told if delivery.status == "failed"]
+    assert [delivery.event for delivery in failed] == ["hangup", "arrival", "call_end"]
+    assert all("no time of this calendar" in (delivery.error or "") for delivery in failed)
 
 
 def test_a_missing_source_does_not_keep_seen_calls_from_being_told(bench: Bench) -> None:

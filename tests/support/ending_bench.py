@@ -53,10 +53,11 @@ class Bench:
         *,
         exists: bool = True,
         recordings: str = "wait: 10s",
+        clients: str = "",
     ) -> None:
         """`url`: the clients' server. `master`: the CDR file in the folder; made only if it `exists`.
 
-        `recordings`: what the configuration says of them besides their root.
+        `recordings`: what the configuration says of them besides their root. `clients`: more of them.
         """
         self.folder = folder
         self.master = folder / master
@@ -69,7 +70,7 @@ class Bench:
             self.make_master()
         text = CONFIGURATION.format(folder=folder).replace("wait: 10s", recordings)
         text = text.replace(f"{folder}/master.db", str(self.master)).replace("http://host/cdr", url)
-        self.settings = load_text(text, Path("config.yaml"), {}).settings
+        self.settings = load_text(text + clients, Path("config.yaml"), {}).settings
         self.start()
 
     def make_master(self, columns: str = COLUMNS) -> None:

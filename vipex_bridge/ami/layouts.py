@@ -22,7 +22,7 @@ _Found = tuple[str, ...]
 _ANY = r".*"
 _GIVEN = r"(.+)"
 _KNOWN = r"(?:<unknown>(?=\r\n))?(.*)"
-_TIME = r"([1-9]\d{0,11}(?:\.\d{1,9})?)"
+_TIME = r"([1-9]\d{0,10}(?:\.\d{1,9})?)"
 _CHANNEL = (
     rf"@Channel: {_GIVEN}\r\n@ChannelState: (\d{{1,9}})\r\n@ChannelStateDesc: {_ANY}\r\n"
     rf"@CallerIDNum: {_KNOWN}\r\n@CallerIDName: {_KNOWN}\r\n@ConnectedLineNum: {_KNOWN}\r\n"

@@ -11,7 +11,6 @@ each of its channels is told whole, and no header twice.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 
@@ -26,6 +25,9 @@ _WHOLE = (
 """What every channel of an event has beside its name and ids: `ast_manager_build_channel_state_string`."""
 _REPEATABLE = "chanvariable"
 """What ends so may stand there several times: `channelvars` in manager.conf."""
+
+_NO_TIME_S = 1e11
+"""An epoch of twelve digits, of which no calendar has most."""
 
 _UNKNOWN = "<unknown>"
 NO_CHANNEL = "none"
@@ -101,7 +103,7 @@ def time_of(message: Message, arrival: float) -> float:
         at = float(message.get("timestamp", ""))
     except ValueError:
         return arrival
-    return at if math.isfinite(at) and at > 0 else arrival
+    return at if 0 < at < _NO_TIME_S else arrival
 
 
 def replay(data: bytes) -> Replay:

@@ -90,8 +90,13 @@ class Telling:
         self, client: Client, notice: Notice, call_id: int, now: float, args: Mapping[str, str]
     ) -> NewDelivery:
         """One notification, frozen."""
-        fields = notify_fields(call_id, notice.call, notice.exten, self._settings.timezone, client.cc_call)
-        request, error = _rendered(lambda: render(client, fields, notice.event, args, fresh_token))
+        zone = self._settings.timezone
+
+        def rendering() -> Request:
+            fields = notify_fields(call_id, notice.call, notice.exten, zone, client.cc_call)
+            return render(client, fields, notice.event, args, fresh_token)
+
+        request, error = _rendered(rendering)
         return NewDelivery(
             client=client.name,
             kind="notify",
@@ -161,8 +166,12 @@ class Telling:
         has_sound: bool = True,
     ) -> NewDelivery:
         """One finished call for one client, frozen; its templates see `event`."""
-        fields = call_end_fields(document, self._settings.timezone, client, has_sound=has_sound)
-        request, error = _rendered(lambda: render(client, fields, event, {}, fresh_token))
+
+        def rendering() -> Request:
+            fields = call_end_fields(document, self._settings.timezone, client, has_sound=has_sound)
+            return render(client, fields, event, {}, fresh_token)
+
+        request, error = _rendered(rendering)
         return NewDelivery(
             client=client.name,
             kind="call_end",

@@ -176,7 +176,7 @@ def changed_blocks(draw: st.DrawFn) -> str:
         match draw(st.sampled_from(["value", "gone", "twice", "moved", "cut", "short"])):
             case "value":
                 values = st.text(max_size=12) | st.sampled_from(
-                    ["<unknown>", "<unknown>x", "", " ", "-1", "nan", "none"]
+                    ["<unknown>", "<unknown>x", "", " ", "-1", "nan", "none", "999999999999.5"]
                 )
                 lines[place] = lines[place].partition(":")[0] + ": " + draw(values)
             case "gone" if len(lines) > 1:

@@ -212,6 +212,9 @@ def test_a_variables_value_is_as_the_dialplan_set_it(sent: str, value: str) -> N
         ("nan", 7.0),
         ("-1", 7.0),
         ("inf", 7.0),
+        ("99999999999.5", 99999999999.5),
+        ("100000000000", 7.0),
+        ("999999999999.5", 7.0),
     ],
 )
 def test_the_time_is_asterisks_or_else_that_of_arrival(timestamp: str, at: float) -> None:
