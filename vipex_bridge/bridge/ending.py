@@ -7,7 +7,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -51,6 +51,8 @@ class Pending:
     not_before: float = 0.0
     files: dict[str, recordings.FileState] = field(default_factory=dict)
     logged: Logged = field(default_factory=Logged)
+    owed: dict[str, Notice] = field(default_factory=dict)
+    """Hangup notices that are told with the call, by their record's key: nobody else tells them any more."""
 
     def names(self) -> list[str]:
         """Every linkedid and uniqueid by which the call is known."""
@@ -328,28 +330,30 @@ class Ending:
         found = (self._tracker.call(name) for name in pending.names())
         records = {record.key: record for record in found if record is not None}
         at = document.main.hangup_time if document is not None else self._clock()
-        owed = {key: notice for key in records if (notice := self._tracker.hangup_owed(key, at)) is not None}
-        for key in owed:
-            # AMI may be back, and hear of the end, while this is being committed.
-            records[key].hangup_told = True
-        try:
-            await asyncio.to_thread(self._commit, pending, document, list(owed.values()))
-        except Exception:
-            for key in owed:
-                records[key].hangup_told = False
-            raise
+        for key, record in records.items():
+            notice = self._tracker.hangup_owed(key, at)
+            if notice is not None:
+                # AMI may be back, and hear of the end, while this is being committed, or after a commit
+                # that seems to have failed and did not.
+                record.hangup_told = True
+                pending.owed[key] = notice
+        await asyncio.to_thread(self._commit, pending, document)
         self._pending.pop(pending.call_id, None)
         for key in records:
             self._tracker.forget(key)
 
-    def _commit(self, pending: Pending, document: CallDocument | None, owed: list[Notice]) -> None:
+    def _commit(self, pending: Pending, document: CallDocument | None) -> None:
         now = self._clock()
         call_id = pending.call_id
         options = self._settings.recordings
         if document is not None and (options is None or not options.is_separate):
             document = without_unreadable(call_id, document, options)
         with self._claiming() as claim, self._store.write(now) as writer:
-            deliveries = [d for notice in owed for d in self._telling.of_notice(notice, call_id, now)]
+            deliveries = [
+                replace(delivery, dedupe_key=f"owed/{delivery.client}/{call_id}/{key}")
+                for key, notice in pending.owed.items()
+                for delivery in self._telling.of_notice(notice, call_id, now)
+            ]
             for delivery in deliveries:
                 writer.queue(delivery)
             if document is None:
@@ -360,7 +364,7 @@ class Ending:
                 if told is None:
                     log.info("call.closed_already", call=call_id)
             claim(writer, {delivery.client for delivery in [*deliveries, *(told or [])]})
-        for notice in owed:
+        for notice in pending.owed.values():
             log.info("call.notice", call=call_id, notice=notice.event, exten=notice.exten)
         if document is not None and told is not None:
             self.told[document.main.direction] += 1
@@ -391,4 +395,5 @@ def _joined(call_id: int, parts: list[Pending]) -> Pending:
         last_row_at=max(latest, default=None),
         rows=list(rows.values()),
         logged=next(part.logged for part in parts if part.logged.rows),
+        owed={key: notice for part in parts for key, notice in part.owed.items()},
     )
