@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -239,6 +240,26 @@ def test_a_hangup_that_ami_missed_is_told_once_where_a_commits_fate_is_not_known
     with closing(bench.store):
         assert [delivery.event for delivery in bench.told("crm")] == ["hangup", "arrival"]
         assert len(bench.told()) == 1
+
+
+def test_what_a_full_store_refuses_many_times_is_kept_once_as_it_was_last(bench: Bench) -> None:
+    refusing = "CREATE TRIGGER refusing BEFORE UPDATE ON calls BEGIN SELECT RAISE(ABORT, 'full'); END"
+    counting = (
+        "CREATE TRIGGER counting AFTER UPDATE ON calls BEGIN INSERT INTO meta VALUES (random(), ''); END"
+    )
+    story = inbound_example(START)
+    with closing(sqlite3.connect(bench.folder / "state.db", isolation_level=None)) as other:
+        other.execute(refusing)
+        for event in story.events:
+            bench.live.on_events([event])
+            assert not asyncio.run(bench.live.commit())
+        other.execute("DROP TRIGGER refusing")
+        before = other.execute("SELECT count(*) FROM meta").fetchone()[0]
+        other.execute(counting)
+        assert asyncio.run(bench.live.commit())
+        assert other.execute("SELECT count(*) FROM meta").fetchone()[0] == before + 1
+    [call] = bench.store.calls(limit=10)
+    assert call.state == "ended"
 
 
 def test_a_missing_source_does_not_keep_seen_calls_from_being_told(bench: Bench) -> None:

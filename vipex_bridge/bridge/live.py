@@ -197,7 +197,7 @@ class Live:
         before, self._uncommitted = self._uncommitted, _NOTHING
         return _Batch(
             [*before.notices, *notices],
-            [*before.records, *(_journalled(record) for record in records)],
+            _latest([*before.records, *(_journalled(record) for record in records)]),
             [*before.ended, *ended],
             before.was_tried,
         )
@@ -232,6 +232,15 @@ class Live:
             self.noticed[notice.event] += 1
             log.info("call.notice", call=call_id, notice=notice.event, exten=notice.exten)
         return ids
+
+
+def _latest(records: list[_Journalled]) -> list[_Journalled]:
+    """Of each call's records the last one, in its place: it has all that those before it had."""
+    found: dict[str, _Journalled] = {}
+    for record in records:
+        found.pop(record.keys[0], None)
+        found[record.keys[0]] = record
+    return list(found.values())
 
 
 def _journalled(record: CallRecord) -> _Journalled:
