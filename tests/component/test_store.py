@@ -239,6 +239,34 @@ def test_a_second_bridge_is_refused_and_told_which_one_has_it(tmp_path: Path) ->
         pass
 
 
+def test_a_second_bridge_is_refused_by_whatever_link_it_comes(tmp_path: Path) -> None:
+    (tmp_path / "links").mkdir()
+    (tmp_path / "folder").symlink_to(tmp_path)
+    (tmp_path / "links" / "state.db").symlink_to(tmp_path / "state.db")
+    (tmp_path / "links" / "loop.db").symlink_to(tmp_path / "links" / "loop.db")
+    with open_in(tmp_path / "links") as store:
+        store.keep_progress()
+        for folder in (tmp_path, tmp_path / "links", tmp_path / "folder"):
+            assert "node pbx1" in refusal(lambda at=folder: Store(url_of(at), "pbx2"))  # type: ignore[misc]
+    beside = {file.name for file in tmp_path.iterdir()} - {"links", "folder"}
+    assert {"state.db", "state.db.lock", "state.db.progress"} <= beside
+    assert sorted(file.name for file in (tmp_path / "links").iterdir()) == ["loop.db", "state.db"]
+    assert "leads nowhere" in refusal(lambda: Store(f"sqlite:///{tmp_path}/links/loop.db", "pbx1"))
+
+
+def test_a_damaged_database_behind_a_link_is_set_aside_where_it_is(tmp_path: Path) -> None:
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "state.db").symlink_to(tmp_path / "state.db")
+    with open_in(tmp_path / "links") as store:
+        ids = [identify(store, f"call {number}") for number in range(200)]
+        store.keep_progress()
+    damage(tmp_path / "state.db")
+    with open_in(tmp_path / "links") as store:
+        assert identify(store, "another") > max(ids)
+    assert (tmp_path / "links" / "state.db").is_symlink()
+    assert [file.name for file in tmp_path.iterdir() if "damaged" in file.name]
+
+
 def test_a_command_may_look_into_the_store_of_a_running_bridge(tmp_path: Path, store: Store) -> None:
     call_id = identify(store, "a")
     with open_in(tmp_path, alone=False) as beside:

@@ -22,7 +22,7 @@ WRITING = "vipex_writing"
 
 
 def path_of(url: str) -> Path:
-    """The database's file.
+    """The database's file itself, where the URL names a link to it: its lock and the rest lie beside it.
 
     Raises StoreError for what is not the URL of an SQLite file; never shows the URL, which may hold a
     password.
@@ -35,7 +35,11 @@ def path_of(url: str) -> Path:
         raise StoreError(
             "store must be sqlite:////path/to/state.db or postgresql://USER:PASSWORD@HOST/DATABASE"
         )
-    return Path(str(parsed.database))
+    path = Path(str(parsed.database))
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):
+        raise StoreError(f"{path} is a link that leads nowhere: name the file itself under store") from None
 
 
 def check_place(path: Path) -> None:
