@@ -131,6 +131,39 @@ def test_a_line_that_was_torn_off_takes_no_other_with_it(master: Path) -> None:
     assert polling.bad_rows == 1
 
 
+@pytest.mark.parametrize("glued", [False, True])
+def test_a_line_that_was_torn_off_holds_up_none_behind_it(master: Path, *, glued: bool) -> None:
+    polling = started(master)
+    with master.open("a") as file:
+        # Asterisk that is started anew goes on in the line where the one before was killed.
+        file.write('"","367' + (line(1) if glued else "\n"))
+    assert calls(polling) == []
+    write(master, 2)
+    assert calls(polling) == [2]
+    assert polling.bad_rows == 1
+
+
+def test_a_quote_in_a_field_without_quotes_holds_up_nothing(master: Path) -> None:
+    polling = started(master)
+    with master.open("a") as file:
+        file.write(line(1, clid="six inch").replace('"', "").replace("six inch", '6" pipe'))
+    write(master, 2)
+    rows = polling.poll().rows
+    assert [row.clid for row in rows] == ['6" pipe', rows[1].clid]
+
+
+def test_a_name_that_looks_like_a_row_is_none_while_it_is_being_written(master: Path) -> None:
+    polling = started(master)
+    forged = line(66).replace('"', "")
+    text = line(1, clid=f"x\n{forged}{line(67)}y")
+    assert text.count("\n") == 4
+    for place in [place for place, letter in enumerate(text, 1) if letter == "\n"]:
+        with master.open("a") as file:
+            file.write(text[master.stat().st_size : place])
+        assert calls(polling) == ([1] if place == len(text) else [])
+    assert polling.bad_rows == 0
+
+
 def test_a_restart_goes_on_where_the_last_run_stopped(master: Path) -> None:
     polling = started(master)
     write(master, 1)

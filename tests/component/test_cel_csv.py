@@ -155,6 +155,14 @@ def test_a_line_that_no_reader_takes_is_left_out_alone(master: Master) -> None:
     assert [row.event for row in rows] == ["HANGUP"]
 
 
+def test_a_line_that_was_torn_off_holds_up_none_behind_it(master: Master) -> None:
+    with master.path.open("a") as file:
+        file.write('"CHAN_START","17954\n')
+    master.write(eventtype="HANGUP", eventtime="1795409377.6", uniqueid="a.1", linkedid="a.1")
+    rows = master.source().rows_of(["a.1"], 1795409377.0, None)
+    assert [row.event for row in rows] == ["HANGUP"]
+
+
 def test_only_whole_lines_are_read(master: Master) -> None:
     master.log(SIMPLE)
     text = master.path.read_text()

@@ -61,7 +61,7 @@ class CsvCel:
         Raises SourceError when the file cannot be read, or has fewer columns than it must have.
         """
         with csv_file.opened(self._path, self._source, "cel_custom") as file:
-            fields = csv_file.newest_record(file)
+            fields = csv_file.newest_record(file, 1 + max(self._columns[name] for name in REQUIRED))
         if fields is None:
             return []
         for name in REQUIRED:

@@ -65,6 +65,7 @@ class Blocks:
         self._key_columns = key_columns
         self._time_column = time_column
         self._is_time = is_time
+        self._least = 1 + max(*key_columns, time_column)
         self._kept: dict[tuple[int, int], Block] = {}
 
     def time(self, part: Part) -> str:
@@ -108,7 +109,7 @@ class Blocks:
         if first:
             skipped = data.find(b"\n") + 1
             at, data = first + skipped, data[skipped:]
-        for length, fields in records(data):
+        for length, fields in records(data, self._least):
             if part.at <= at < part.at + BLOCK_BYTES and fields:
                 if not time and self._is_time(_field(fields, self._time_column)):
                     time = _field(fields, self._time_column)

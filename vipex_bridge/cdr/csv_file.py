@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,9 @@ _HEAD_BYTES = 512
 """At a file's beginning, which tell it from another one, under whatever name."""
 _LINES_OF_A_RECORD = 8
 """A caller's name may have line breaks in it. A quote that more lines do not close was torn off."""
+_FIELD = rb'(?:"(?:[^"]|"")*"|[^",]*)'
+_RECORD = re.compile(_FIELD + rb"(?:," + _FIELD + rb")*\r?\n")
+_QUOTES = re.compile(rb'"+')
 
 
 def is_csv(options: Cdr) -> bool:
@@ -66,8 +70,12 @@ def opened(path: Path, source: str, module: str) -> Iterator[BinaryIO]:
         ) from None
 
 
-def records(data: bytes) -> Iterator[tuple[int, list[str]]]:
-    """Each whole record's length in bytes and its fields, none of an empty line."""
+def records(data: bytes, least: int) -> Iterator[tuple[int, list[str]]]:
+    """Each whole record's length in bytes and its fields, none of an empty line.
+
+    No record has less than `least` fields. A line that was torn off inside a quote is one by itself as soon
+    as a line after it can be no part of it.
+    """
     lines = [line + b"\n" for line in data.split(b"\n")[:-1]]
     at = 0
     while at < len(lines):
@@ -76,28 +84,43 @@ def records(data: bytes) -> Iterator[tuple[int, list[str]]]:
             record += lines[at + count]
             count += 1
         if record.count(b'"') % 2:
-            if count < _LINES_OF_A_RECORD:
+            following = lines[at + 1 : at + count]
+            if count < _LINES_OF_A_RECORD and not any(_is_record(line, least) for line in following):
                 return
             record, count = lines[at], 1
-        yield len(record), fields_of(record)
+        # What was torn off may have the next row in its line: whose columns these are nobody knows.
+        yield len(record), fields_of(record, strict=record.count(b'"') % 2 == 1)
         at += count
 
 
-def fields_of(record: bytes) -> list[str]:
-    """The fields of one record; a single empty one, which is no call's, where it cannot be read."""
+def _is_record(line: bytes, least: int) -> bool:
+    """Whether the line can only be a record by itself, whatever a caller's name before it holds.
+
+    In a name every quote is doubled: a line of it has no quote that stands alone, or the one that ends it.
+    """
+    if _RECORD.fullmatch(line) is None or len(fields_of(line)) < least:
+        return False
+    return any(len(quotes) % 2 for quotes in _QUOTES.findall(line))
+
+
+def fields_of(record: bytes, *, strict: bool = False) -> list[str]:
+    """The fields of one record; a single empty one, which is no call's, where it cannot be read.
+
+    `strict`: nor where a quoted field does not end with its quote.
+    """
     text = record.decode("utf-8", "replace").replace("\0", "").rstrip("\r\n")
     try:
-        return next(csv.reader(io.StringIO(text, newline="")), [])
+        return next(csv.reader(io.StringIO(text, newline=""), strict=strict), [])
     except csv.Error:
-        # A field longer than the reader takes.
+        # Or a field longer than the reader takes.
         return [""]
 
 
-def newest_record(file: BinaryIO) -> list[str] | None:
+def newest_record(file: BinaryIO, least: int) -> list[str] | None:
     """The fields of the last whole record; None of a file without one."""
     size = os.fstat(file.fileno()).st_size
     file.seek(max(size - PIECE_BYTES, 0))
-    found = [fields for _, fields in records(file.read()) if fields]
+    found = [fields for _, fields in records(file.read(), least) if fields]
     return found[-1] if found else None
 
 

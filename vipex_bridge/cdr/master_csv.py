@@ -21,7 +21,18 @@ from vipex_bridge.calls.rows import CdrRow, uniqueid_epoch
 from vipex_bridge.cdr import csv_file
 from vipex_bridge.cdr.csv_file import PIECE_BYTES, is_in, moved_aside, newest_record, records
 from vipex_bridge.cdr.naming import NothingYet
-from vipex_bridge.cdr.records import BadRow, Batch, Cursor, Likes, Sift, end_of, lacking, row_of, start_of
+from vipex_bridge.cdr.records import (
+    REQUIRED,
+    BadRow,
+    Batch,
+    Cursor,
+    Likes,
+    Sift,
+    end_of,
+    lacking,
+    row_of,
+    start_of,
+)
 from vipex_bridge.config.settings import Cdr
 
 log = structlog.get_logger()
@@ -43,6 +54,7 @@ class CsvSource:
         self._timezone = timezone
         self._options = cdr
         self._columns = csv_file.column_places(cdr, "cdr")
+        self._least = 1 + max(self._columns.get(name, 0) for name in REQUIRED)
         self._source = f"CDR source {self._path}"
 
     @property
@@ -134,7 +146,7 @@ class CsvSource:
         with self._open(path) as file:
             file.seek(offset)
             data = file.read(PIECE_BYTES)
-            for length, fields in islice(records(data), limit):
+            for length, fields in islice(records(data, self._least), limit):
                 offset += length
                 row = self._row(fields) if fields else None
                 if isinstance(row, BadRow):
@@ -152,7 +164,8 @@ class CsvSource:
         first = max(offset - _BEFORE_BYTES, 0)
         before = os.pread(file.fileno(), offset - first, first)
         likes = Likes()
-        for _, fields in records(before[before.find(b"\n") + 1 :] if first else before):
+        whole = before[before.find(b"\n") + 1 :] if first else before
+        for _, fields in records(whole, self._least):
             likes.numbered(self._row(fields))
         return [row for row in map(likes.numbered, rows) if isinstance(row, CdrRow)]
 
@@ -170,7 +183,7 @@ class CsvSource:
 
     def _newest_line(self) -> list[str] | None:
         with self._open(self._path) as file:
-            return newest_record(file)
+            return newest_record(file, self._least)
 
     # -- lines ------------------------------------------------------------------------------
 
