@@ -25,7 +25,9 @@ from vipex_bridge.calls.events import ConnectionLost
 from vipex_bridge.calls.rows import CdrRow, CelRow
 from vipex_bridge.calls.tracker import Tracker
 from vipex_bridge.cdr.cel import SqliteCel
+from vipex_bridge.cdr.cel_rows import RowReader
 from vipex_bridge.cdr.poller import Poller
+from vipex_bridge.cdr.times import Instants
 from vipex_bridge.config.load import load_text
 from vipex_bridge.config.presets import CDR_COLUMNS, CEL_COLUMNS, CEL_PRESET
 from vipex_bridge.config.settings import Cdr, Secret
@@ -125,6 +127,20 @@ def test_rows_are_found_though_ids_have_gaps_and_old_rows_were_deleted(master: M
         rows = source(master.path).rows_of([key], start, start + 8)
         assert rows
         assert {row.linkedid for row in rows} == {key}
+
+
+def test_a_table_that_is_emptied_while_it_is_searched_has_no_rows(
+    master: MasterDb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    master.log("b_inbound_simple")
+    instants = RowReader.instants
+
+    def emptied(reader: RowReader, value: object) -> Instants:
+        master.run("DELETE FROM cel")
+        return instants(reader, value)
+
+    monkeypatch.setattr(RowReader, "instants", emptied)
+    assert source(master.path).rows_of(["1.1"], start_of("b_inbound_simple") + 86_400, None) == []
 
 
 def test_an_empty_table_and_an_unknown_call_have_no_rows(master: MasterDb) -> None:

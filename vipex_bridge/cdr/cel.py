@@ -80,7 +80,12 @@ class SqliteCel:
         while low < high:
             middle = (low + high) // 2
             query = self._table.select(time).where(rowid >= middle).order_by(rowid).limit(1)
-            number, value = connection.execute(query).one()
+            found = connection.execute(query).one_or_none()
+            if found is None:
+                # Deleted since the newest was asked for.
+                high = middle
+                continue
+            number, value = found
             instants = self._reader.instants(value)
             slack_s = _SLACK_S if _is_epoch(value) else _CLOCK_CHANGE_S
             if instants and instants[-1] < moment - slack_s:
