@@ -16,6 +16,8 @@ from sqlalchemy import text
 from stored import NOW, claimed, document, found, new, open_in, queued, record, refusal, row, url_of
 
 from vipex_bridge.errors import StoreDamaged, StoreError
+from vipex_bridge.store import damage as damage_of_file
+from vipex_bridge.store.progress import Progress
 from vipex_bridge.store.schema import SCHEMA_VERSION
 from vipex_bridge.store.store import Store
 
@@ -320,6 +322,15 @@ def test_a_damaged_database_is_set_aside_and_no_id_is_given_again(
         assert store.calls(limit=10, state="ended") == []
     [aside] = [file for file in tmp_path.iterdir() if "damaged" in file.name]
     assert "store.set_aside" in said and aside.name in said and "store.lost" in said
+
+
+def test_none_that_was_set_aside_takes_the_place_of_another(tmp_path: Path) -> None:
+    state = tmp_path / "state.db"
+    for number in range(3):
+        state.write_bytes(b"damaged %d" % number)
+        damage_of_file.clear_the_way(state, Progress(1, NOW, damaged="it was"), NOW)
+    aside = {file.read_bytes() for file in tmp_path.iterdir() if "damaged" in file.name}
+    assert aside == {b"damaged 0", b"damaged 1", b"damaged 2"}
 
 
 @pytest.mark.parametrize("instead", ["nothing", "an empty file", "an older copy"])

@@ -84,6 +84,9 @@ def _set_aside(path: Path, now: float) -> Path:
     """Move the database and its companions, under a name that tells when; gives the new one."""
     stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
     aside = path.with_name(f"{path.name}.damaged-{stamp}")
+    number = 2
+    while aside.exists():
+        aside, number = path.with_name(f"{path.name}.damaged-{stamp}-{number}"), number + 1
     try:
         # The database goes last: while it is there, all of this is done again after a crash.
         for ending in reversed(_FILES):
