@@ -86,6 +86,8 @@ class Watching:
 
     clock: Callable[[], float] = time.monotonic
     _stamps: dict[Path, object] = field(default_factory=dict)
+    _without_users: object = None
+    """The version of the file of users in which the last look found none."""
     _asked_at: float | None = None
     _trouble: str | None = None
 
@@ -100,7 +102,9 @@ class Watching:
         changed = numbers
         try:
             if numbers.users_file is not None and self._is_new(numbers.users_file):
-                changed = replace(changed, users=schema.read_users(numbers.users_file).rows)
+                users = schema.read_users(numbers.users_file).rows
+                if users or self._is_emptied(numbers.users_file):
+                    changed = replace(changed, users=users)
             if numbers.tariff_file is not None and self._is_new(numbers.tariff_file):
                 changed = replace(changed, tariff=tables.read_tariff(numbers.tariff_file).lines)
         except tables.TableError as error:
@@ -116,6 +120,15 @@ class Watching:
         if is_new:
             self._stamps[file] = stamp
         return is_new
+
+    def _is_emptied(self, file: Path) -> bool:
+        """Whether nobody is in it for good: an editor empties a file before it writes it anew."""
+        before, self._without_users = self._without_users, self._stamps[file]
+        if before != self._without_users:
+            # Looked at once more.
+            del self._stamps[file]
+            return False
+        return True
 
     def _from_database(self, numbers: Numbers) -> Numbers:
         query, now = numbers.users_query, self.clock()

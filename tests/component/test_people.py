@@ -18,6 +18,7 @@ from faulty_server import FaultyServer
 from structlog.testing import capture_logs
 
 from vipex_bridge.config.load import load
+from vipex_bridge.config.schema import read_users
 from vipex_bridge.config.settings import Numbers, Secret, User, UsersQuery
 from vipex_bridge.errors import ConfigurationError, SourceError
 from vipex_bridge.people import Watching, asked
@@ -134,6 +135,23 @@ def test_what_is_wrong_with_a_query_is_said(tmp_path: Path, sql: str, says: str)
     with pytest.raises(SourceError) as error:
         asked(UsersQuery(Secret(f"sqlite:///{tmp_path}/crm.db"), sql))
     assert says in str(error.value)
+
+
+def test_a_file_that_is_empty_for_a_moment_takes_no_user_away(tmp_path: Path) -> None:
+    file = tmp_path / "users.yaml"
+    file.write_text(ENTRY)
+    numbers, watching = Numbers(users=read_users(file).rows, users_file=file), Watching()
+    watching.begin(numbers)
+    file.write_text("")
+    assert watching.look(numbers) is None
+    file.write_text("'251': 9\n")
+    found = watching.look(numbers)
+    assert found is not None and found.users["251"].user_id == 9
+    file.write_text("")
+    assert watching.look(found) is None
+    left = watching.look(found)
+    assert left is not None and left.users == {}
+    assert watching.look(left) is None
 
 
 def test_an_edited_file_is_noticed_whatever_its_size_and_time(tmp_path: Path) -> None:
