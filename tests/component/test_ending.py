@@ -20,6 +20,7 @@ from vipex_bridge.calls.tracker import Tracker
 from vipex_bridge.cdr.poller import Poller
 from vipex_bridge.config.load import load_text
 from vipex_bridge.errors import StoreError
+from vipex_bridge.store.calls import StoredCall
 from vipex_bridge.store.store import Store
 from vipex_bridge.store.writer import Writer
 
@@ -240,6 +241,36 @@ def test_a_hangup_that_ami_missed_is_told_once_where_a_commits_fate_is_not_known
     with closing(bench.store):
         assert [delivery.event for delivery in bench.told("crm")] == ["hangup", "arrival"]
         assert len(bench.told()) == 1
+
+
+@pytest.mark.parametrize("what", ["the commit's answer", "the look at the call"])
+def test_rows_whose_commit_seems_to_fail_are_taken_up_all_the_same(bench: Bench, what: str) -> None:
+    write, call, is_silent = bench.store.write, bench.store.call, True
+
+    @contextmanager
+    def kept_but_not_answered(now: float) -> Iterator[Writer]:
+        nonlocal is_silent
+        with write(now) as writer:
+            yield writer
+        if is_silent and what == "the commit's answer":
+            is_silent = False
+            raise StoreError("no answer within 10 s")
+
+    def not_looked_at(call_id: int) -> StoredCall | None:
+        nonlocal is_silent
+        if is_silent and what == "the look at the call":
+            is_silent = False
+            raise StoreError("no answer within 10 s")
+        return call(call_id)
+
+    bench.store.write = kept_but_not_answered  # type: ignore[method-assign]
+    bench.store.call = not_looked_at  # type: ignore[method-assign]
+    bench.row(uniqueid="200.7", linkedid="200.7")
+    bench.step(1)
+    bench.step(12)
+    bench.step(11)
+    assert not is_silent
+    assert len(bench.told()) == 1
 
 
 def test_what_a_full_store_refuses_many_times_is_kept_once_as_it_was_last(bench: Bench) -> None:

@@ -214,21 +214,22 @@ class Ending:
 
     def _keep_rows(self, polled: Polled, groups: list[list[CdrRow]]) -> None:
         now = self._clock()
-        taken: list[tuple[int, list[CdrRow]]] = []
+        taken: list[tuple[int, list[CdrRow], bool]] = []
         with self._store.write(now) as writer:
             for group in groups:
                 call_id = writer.identify(testimony.keys(group), group[0].start or now)
-                if writer.add_rows(group, call_id):
-                    taken.append((call_id, group))
+                taken.append((call_id, group, bool(writer.add_rows(group, call_id))))
             writer.move_cursor(polled.cursor)
-        for call_id, group in taken:
-            self._rows_arrived(call_id, group)
+        for call_id, group, is_new in taken:
+            self._rows_arrived(call_id, group, is_new=is_new)
 
-    def _rows_arrived(self, call_id: int, group: list[CdrRow]) -> None:
+    def _rows_arrived(self, call_id: int, group: list[CdrRow], *, is_new: bool) -> None:
+        # What was kept before counts as well: by a commit, it may be, that seemed to fail.
         stored = self._store.call(call_id)
         if stored is not None and stored.state not in OPEN:
-            self.late_rows += 1
-            log.warning("cdr.late_row", call=call_id, rows=len(group))
+            if is_new:
+                self.late_rows += 1
+                log.warning("cdr.late_row", call=call_id, rows=len(group))
             return
         pending = self._pending.setdefault(call_id, Pending(call_id))
         new_keys = {row.key for row in group}
