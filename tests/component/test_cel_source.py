@@ -348,6 +348,19 @@ def test_a_source_that_fails_is_logged_once_and_keeps_calls_for_a_minute_only(be
     assert len(bench.told()) == 2, "later calls do not wait for it any more"
 
 
+def test_a_look_that_breaks_off_keeps_no_call_from_being_told(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.master.log("with_cel/blind_code")
+    bench.master.write(rows_of("with_cel/blind_code"))
+    monkeypatch.setattr(RowReader, "rows", lambda reader, found: 1 // 0)
+    with capture_logs() as logs:
+        bench.step(13)
+    failed = [entry for entry in logs if entry["event"] == "cel.look_failed"]
+    assert failed[0]["exc_info"] and bench.ending.failed_looks == len(failed)
+    assert len(bench.told()) == 1
+
+
 def test_a_source_that_comes_back_completes_the_calls_that_waited(bench: Bench) -> None:
     bench.master.log("with_cel/blind_code")
     bench.master.run("ALTER TABLE cel RENAME TO other")

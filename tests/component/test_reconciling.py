@@ -131,6 +131,19 @@ def test_a_source_that_cannot_be_read_is_compared_later(comparing: Comparing, tm
     assert len(comparing.bench.told()) == before + 1
 
 
+def test_a_comparison_that_breaks_off_is_made_again(
+    comparing: Comparing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    comparing.passes_by()
+    before = len(comparing.bench.told())
+    comparing.call("100.7", AcctId=7)
+    with monkeypatch.context() as broken:
+        broken.setattr(SqliteSource, "passed", lambda *_: 1 // 0)
+        assert asyncio.run(comparing.reconciling.step()) < 120
+    comparing.compare()
+    assert len(comparing.bench.told()) == before + 1
+
+
 def test_by_hand_it_says_what_is_missing_and_tells_it(
     comparing: Comparing, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
