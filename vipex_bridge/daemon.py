@@ -208,25 +208,30 @@ class Daemon:
     async def _take_configuration(self) -> None:
         systemd.reloading()
         try:
-            settings = await asyncio.to_thread(self._read)
+            self._go_by(await asyncio.to_thread(self._read))
         except ConfigurationError as error:
             for fault in error.faults:
                 log.error("configuration.refused", fault=str(fault))
-        else:
-            settings = with_kept(settings, self._settings)
-            _tell_disabled(settings)
-            self._watching.begin(settings.numbers)
-            if settings.numbers.users_query is not None:
-                # Until the database is asked again, those known are better than none.
-                known = replace(settings.numbers, users=self._settings.numbers.users)
-                settings = replace(settings, numbers=known)
-            self._metrics.expects(settings.clients.values())
-            self._take(settings)
-            self._deliveries.reload(settings)
-            self._agi.reload(settings.agi)
-            self._moving_server = asyncio.create_task(self._serving.reload(settings.http), name="http.reload")
-            log.info("configuration.reloaded", clients=len(settings.clients))
+        except Exception as error:
+            # Whatever it is, it is told; and systemd waits for the end of the reload.
+            log.exception("configuration.refused", fault=f"{type(error).__name__}: {error}")
         systemd.ready("reloaded")
+
+    def _go_by(self, settings: Settings) -> None:
+        """The settings of a reload, from now on."""
+        settings = with_kept(settings, self._settings)
+        _tell_disabled(settings)
+        self._watching.begin(settings.numbers)
+        if settings.numbers.users_query is not None:
+            # Until the database is asked again, those known are better than none.
+            known = replace(settings.numbers, users=self._settings.numbers.users)
+            settings = replace(settings, numbers=known)
+        self._metrics.expects(settings.clients.values())
+        self._take(settings)
+        self._deliveries.reload(settings)
+        self._agi.reload(settings.agi)
+        self._moving_server = asyncio.create_task(self._serving.reload(settings.http), name="http.reload")
+        log.info("configuration.reloaded", clients=len(settings.clients))
 
     def _take(self, settings: Settings) -> None:
         """What is made of calls from now on."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -177,6 +178,90 @@ def test_a_customer_whose_file_is_broken_while_the_bridge_runs_goes_on_as_it_was
         write_ended_call(tmp_path / "master.db", 2, dst=CUSTOMERS["bolt"])
         wait_until(lambda: len(told(faulty_server)) == 3, within_s=60)
         assert told(faulty_server) == ["/bolt", "/everything", "/everything"]
+
+
+UNUSUAL = {
+    "a JMESPath of a huge index": "kind: lookup, response: {format: json, set: {VIPEX_A: 'a[%s]'}}"
+    % ("1" * 5000),
+    "a slice by 0": "kind: lookup, response: {format: json, set: {VIPEX_A: '`[1]`[::0]'}}",
+    "a JMESPath nested deeply": "kind: lookup, response: {format: json, set: {VIPEX_A: '%s'}}" % ("(" * 3000),
+    "a template of a huge number": "kind: notify, body: '{{ %s }}'" % ("1" * 5000),
+    "a template of many loops": "kind: notify, body: '%s'"
+    % ("{% for i in [1] %}" * 25 + "x" + "{% endfor %}" * 25),
+}
+"""Expressions that the libraries' own compilers do not survive."""
+
+
+def left_out(bridge: BridgeProcess, since: int) -> int:
+    """How many customers' files the log has named since then."""
+    lines = bridge.lines[since:]
+    return len({str(line["file"]) for line in lines if line["event"] == "configuration.customer_disabled"})
+
+
+def test_expressions_that_break_their_compilers_are_faults_of_their_files(
+    tmp_path: Path, faulty_server: FaultyServer
+) -> None:
+    with bridge_in(tmp_path, faulty_server) as bridge:
+        bridge.wait_for("reconcile.done")
+        mark = bridge.mark()
+        for number, client in enumerate(UNUSUAL.values()):
+            text = f"clients: {{unusual-{number}: {{url: 'http://127.0.0.1:9/', {client}}}}}\n"
+            (tmp_path / "clients.d" / f"unusual-{number}.yaml").write_text(text, "utf-8")
+        bridge.signal(signal.SIGHUP)
+        bridge.wait_for("configuration.reloaded", after=mark)
+        assert left_out(bridge, mark) == len(UNUSUAL), bridge.log()
+        bridge.stop()
+        mark = bridge.mark()
+        bridge.start()
+        assert left_out(bridge, mark) == len(UNUSUAL), bridge.log()
+        write_ended_call(tmp_path / "master.db", 1, dst=CUSTOMERS["acme"])
+        wait_until(lambda: told(faulty_server) == ["/acme", "/everything"], within_s=60)
+
+
+READS_ONCE = """
+import asyncio, pathlib, sys
+from vipex_bridge.cli import logs
+from vipex_bridge.cli.configuration import load_working
+from vipex_bridge.daemon import Daemon
+from vipex_bridge.metrics import Metrics
+
+metrics = Metrics()
+logs.configure(metrics.logged)
+
+def read():
+    if pathlib.Path("FOLDER/broken").exists():
+        raise RuntimeError("nobody thought of this")
+    return load_working("FOLDER/config.yaml")
+
+async def main():
+    await Daemon(read(), read, metrics).run()
+
+asyncio.run(main())
+"""
+
+
+def test_a_fault_that_nobody_thought_of_refuses_the_configuration_and_is_told(
+    tmp_path: Path, faulty_server: FaultyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bridge = bridge_in(tmp_path, faulty_server)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(20)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        bridge.launch("-c", READS_ONCE.replace("FOLDER", str(tmp_path)))
+        try:
+            bridge.wait_for("bridge.started")
+            (tmp_path / "broken").touch()
+            bridge.signal(signal.SIGHUP)
+            said = bridge.wait_for("configuration.refused")
+            assert said["fault"] == "RuntimeError: nobody thought of this"
+            told_systemd = [systemd.recv(4096).split(b"\n")[0] for _ in range(3)]
+            assert told_systemd == [b"READY=1", b"RELOADING=1", b"READY=1"]
+            (tmp_path / "broken").unlink()
+            bridge.signal(signal.SIGHUP)
+            bridge.wait_for("configuration.reloaded")
+        finally:
+            bridge.stop()
 
 
 @pytest.fixture(scope="module")

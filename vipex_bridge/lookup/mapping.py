@@ -41,6 +41,9 @@ _DECLARATION = re.compile(
     rb"^(?:\xef\xbb\xbf)?<\?xml[^>]{0,200}?\sencoding\s*=\s*[\"']([A-Za-z0-9._-]{1,40})"
 )
 
+_LIBRARY_FAILS = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError)
+"""Where JMESPath's parser and functions meet what they were not written for, a huge number for one."""
+
 Finder = Callable[[str], object]
 """Expression -> the value that the answer holds there, None without one. Raises _Unusable, NotMatched."""
 
@@ -192,8 +195,7 @@ def _json_finder(text: str, ends_at: float) -> Finder:
             return _jmespath(expression).search(document)
         except JMESPathError as error:
             raise _Unusable(f"the JMESPath cannot be used here: {type(error).__name__}") from None
-        except (ValueError, TypeError, ArithmeticError, LookupError, AttributeError, RecursionError) as error:
-            # Functions of the library meet values that they were not written for.
+        except (*_LIBRARY_FAILS, RecursionError) as error:
             raise _Unusable(f"the JMESPath fails on this answer: {type(error).__name__}") from None
 
     return find
@@ -277,6 +279,10 @@ def _jmespath_fault(expression: str) -> str:
         return ""
     except JMESPathError as error:
         return f"not JMESPath: {str(error).splitlines()[0]}"
+    except RecursionError:
+        return "not JMESPath that can be used: it is nested too deeply"
+    except _LIBRARY_FAILS as error:
+        return f"not JMESPath that can be used: {' '.join(str(error).split())}"
     return ""
 
 

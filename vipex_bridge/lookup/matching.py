@@ -17,6 +17,8 @@ import regex
 UNHURRIED_S = 2.0
 """For whoever has no deadline of his own."""
 _LEAST_S = 0.001
+_NOT_COMPILED = (regex.error, ValueError, OverflowError, RecursionError)
+"""ValueError is what a number of thousands of digits raises, and flags that exclude each other."""
 
 
 class NotMatched(Exception):
@@ -28,7 +30,7 @@ def fault(expression: str) -> str:
     try:
         re.compile(expression)
         _compiled(expression, 0)
-    except (re.error, regex.error, OverflowError, RecursionError) as error:
+    except (re.error, *_NOT_COMPILED) as error:
         return f"not a regular expression: {error}"
     return ""
 
@@ -46,7 +48,7 @@ def fullmatch(pattern: re.Pattern[str], text: str, ends_at: float) -> regex.Matc
 def _tried(expression: str, flags: int, how: str, text: str, ends_at: float) -> regex.Match[str] | None:
     try:
         compiled = _compiled(expression, flags)
-    except (regex.error, OverflowError, RecursionError):
+    except _NOT_COMPILED:
         raise NotMatched("the regular expression cannot be used: it does not compile") from None
     within_s = max(ends_at - time.monotonic(), _LEAST_S)
     match = compiled.search if how == "search" else compiled.fullmatch

@@ -165,6 +165,8 @@ def _fault(client: Client, source: str, place: str, event: str) -> str | None:
         json.loads(text)
     except ValueError as error:
         return f"gives no valid JSON for event {event}: {error}"
+    except RecursionError:
+        return f"gives JSON nested too deeply for event {event}: write it flatter"
     return None
 
 
@@ -187,8 +189,13 @@ def _compiled(source: str, place: str, kind: str) -> Template:
         return environment.from_string(source)
     except TemplateSyntaxError as error:
         raise RenderError(f"line {error.lineno}: {_reason(error)}") from None
-    except RecursionError:
+    except (RecursionError, MemoryError):
         raise RenderError("is nested too deeply: write it flatter") from None
+    except SyntaxError as error:
+        # Of the Python that Jinja2 makes of it: the line is none of the template.
+        raise RenderError(f"cannot be compiled: {error.msg}: write it flatter") from None
+    except ValueError as error:
+        raise RenderError(f"cannot be compiled: {' '.join(str(error).split())}") from None
 
 
 def _refuse(tree: nodes.Template, known: set[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import time
@@ -267,6 +268,11 @@ def test_an_expression_that_cannot_be_used_on_this_answer_is_a_mismatch_of_its_v
         ("<a/>", "a[", "text/xml"),
         ("<a/>", "//p:a", "text/xml"),
         ("a", "(", "text/plain"),
+        ('{"a": [1]}', "a[::0]", "application/json"),
+        ('{"a": [1]}', "a[" + "1" * 5000 + "]", "application/json"),
+        ('{"a": [1]}', "(" * 3000 + "a", "application/json"),
+        ("a", "(?u)(?a)x", "text/plain"),
+        ("a", "a{" + "1" * 5000 + "}", "text/plain"),
     ]:
         answer = mapped(body, path, content_type, default="d")
         assert answer.variables == (("VIPEX_X", "d"),)
@@ -385,7 +391,14 @@ def client(format: str, **paths: str) -> Client:
         ("form", "branch", ""),
         ("text", r"branch: (\w+)", "branch: ("),
         ("auto", r"branch=(\w+)", "branch[("),
+        ("json", "a[::1]", "`[1]`[::0]"),
+        ("json", "a[0]", "a[" + "1" * 5000 + "]"),
+        ("json", "(a)", "(" * 3000 + "a" + ")" * 3000),
+        ("json", "`[1]`", "`" + "[" * 3000 + "`"),
+        ("text", "(?a)x", "(?u)(?a)x"),
+        ("text", "a{3}", "a{" + "1" * 5000 + "}"),
     ],
+    ids=itertools.count(),
 )
 def test_check_names_an_expression_that_does_not_compile(format: str, good: str, bad: str) -> None:
     found = faults(client(format, VIPEX_GOOD=good, VIPEX_BAD=bad))

@@ -53,6 +53,11 @@ def _text(source: str, place: str = "json", kind: str = "notify", **fields: obje
         ("\n{% for i in range(100001) %}{% endfor %}", "line 2: .*range"),
         ("{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}", "nested too deeply"),
         ('"\x01"', "control character"),
+        ("{{ " + "1" * 5000 + " }}", "cannot be compiled: Exceeds the limit"),
+        (
+            "{% for i in [1] %}" * 25 + "{% endfor %}" * 25,
+            "too many statically nested blocks: write it flatter",
+        ),
     ],
 )
 def test_a_faulty_template_is_told_with_its_line(source: str, message: str) -> None:
@@ -117,6 +122,11 @@ def test_check_finds_what_only_shows_in_rendering() -> None:
         ("body", "line 1: 'None' has no attribute 'foo'"),
         ("body", "line 1: 'str object' has no attribute 'foo'"),
     ]
+
+
+def test_check_finds_json_that_is_nested_too_deeply() -> None:
+    [(key, what)] = faults(replace(BILLING, body="{% for i in range(99999) %}[{% endfor %}"))
+    assert (key, "nested too deeply" in what) == ("body", True)
 
 
 def test_check_finds_nothing_in_templates_that_work() -> None:
