@@ -11,6 +11,8 @@ from faulty_server import FaultyServer
 from looking_up import DEFAULTS, GOOD, MAPPED, Clock, ask, client
 
 from vipex_bridge.config.settings import Breaker
+from vipex_bridge.deliver.http import Transport
+from vipex_bridge.lookup import exchange
 from vipex_bridge.lookup.exchange import Lookups
 
 SLACK_S = 0.3
@@ -187,6 +189,49 @@ async def test_one_clients_trouble_is_not_anothers_and_a_new_configuration_start
     assert (await ask(lookups, asked)).status == "OPEN"
     assert (await ask(lookups, replace(client(second_server.url), name="other"))).status == "OK"
     assert (await ask(lookups, client(second_server.url))).status == "OK"
+
+
+async def test_servers_that_hang_take_no_other_clients_places(
+    lookups: Lookups, faulty_server: FaultyServer, second_server: FaultyServer
+) -> None:
+    faulty_server.answer = faulty_server.hangs()
+    second_server.answer = second_server.replies(200, GOOD)
+    hanging = [replace(client(faulty_server.url, timeout_s=8.0), name=name) for name in ("dead", "deader")]
+    well = client(second_server.url, timeout_s=3.0, breaker=Breaker(1, 30.0))
+    asked = [
+        asyncio.create_task(ask(lookups, one, f"?n={number}")) for one in hanging for number in range(70)
+    ]
+    await asyncio.to_thread(faulty_server.wait_for, 60)
+    results = await asyncio.gather(*(ask(lookups, well, f"?n={number}") for number in range(30)))
+    assert {result.status for result in results} == {"OK"}
+    for task in asked:
+        task.cancel()
+    await asyncio.gather(*asked, return_exceptions=True)
+
+
+async def test_a_lookup_that_got_no_place_is_no_failure_of_its_server(
+    faulty_server: FaultyServer,
+    second_server: FaultyServer,
+    transport: Transport,
+    monkeypatch: pytest.MonkeyPatch,
+    clock: Clock,
+) -> None:
+    monkeypatch.setattr(exchange, "MAX_THREADS", 1)
+    lookups = Lookups(transport, clock=clock)
+    faulty_server.answer = faulty_server.hangs()
+    second_server.queue = [second_server.replies(500)]
+    second_server.answer = second_server.replies(200, GOOD)
+    well = replace(client(second_server.url, timeout_s=0.3, breaker=Breaker(1, 30.0)), name="well")
+    assert (await ask(lookups, well)).status == "HTTPERROR"
+    clock.now += 30.0
+    hanging = asyncio.create_task(ask(lookups, client(faulty_server.url, timeout_s=3.0)))
+    await asyncio.to_thread(faulty_server.wait_for, 1)
+    for _ in range(3):
+        result = await ask(lookups, well)
+        assert (result.status, result.variables) == ("TIMEOUT", DEFAULTS)
+        assert "too many lookups under way" in result.detail
+    assert (await hanging).status == "TIMEOUT"
+    assert (await ask(lookups, well)).status == "OK"
 
 
 async def test_after_closing_nothing_is_asked(lookups: Lookups, faulty_server: FaultyServer) -> None:

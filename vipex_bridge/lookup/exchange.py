@@ -1,6 +1,6 @@
 """Lookups: the question to the server while the caller waits, inside one deadline.
 
-Each exchange has a thread to itself, at most `MAX_THREADS` at once. The caller's side is
+Each exchange has a thread to itself, at most `MAX_THREADS` at once (`places.py`). The caller's side is
 asynchronous and never waits for such a thread beyond the deadline: a thread that is held up by resolving
 a name, which nothing can break off, is left behind and gives its place back when it ends.
 """
@@ -25,6 +25,7 @@ from vipex_bridge.errors import BadAnswer, BridgeError, RecordingError, TimedOut
 from vipex_bridge.lookup.breaker import CircuitBreaker
 from vipex_bridge.lookup.cache import AnswerCache, key
 from vipex_bridge.lookup.mapping import MAX_BODY_BYTES, map_answer
+from vipex_bridge.lookup.places import Places
 from vipex_bridge.lookup.result import LookupResult, unasked
 from vipex_bridge.lookup.threads import Threads
 from vipex_bridge.lookup.values import Mismatch
@@ -47,6 +48,8 @@ class _Outcome:
     mismatches: tuple[Mismatch, ...] = ()
     next_url: bool = False
     """Another server may do better."""
+    tells_of_server: bool = True
+    """It counts for the breaker; what came of our own want of places or threads does not."""
 
 
 class Lookups:
@@ -57,7 +60,7 @@ class Lookups:
         self._clock = clock
         self._cache = AnswerCache()
         self._breakers: dict[str, tuple[Client, CircuitBreaker]] = {}
-        self._places = asyncio.Semaphore(MAX_THREADS)
+        self._places = Places(MAX_THREADS)
         self._threads = Threads()
         self._closed = False
 
@@ -81,16 +84,18 @@ class Lookups:
         else:
             try:
                 left_s = max(0.0, client.timeout_s - spent_s)
-                result = await self._in_time(replace(client, timeout_s=left_s), request)
+                outcome = await self._in_time(replace(client, timeout_s=left_s), request)
             except BaseException:
                 breaker.abandoned()
                 raise
-            now = self._clock()
+            now, result = self._clock(), outcome.result
             if result.status in ("OK", "NOMATCH"):
                 breaker.succeeded()
                 self._cache.keep(asked, result, now)
-            else:
+            elif outcome.tells_of_server:
                 breaker.failed(now)
+            else:
+                breaker.abandoned()
         if result.status not in ("OK", "NOMATCH"):
             older = self._cache.stale(asked, self._clock())
             if older is not None:
@@ -109,14 +114,19 @@ class Lookups:
             known = self._breakers[client.name] = (client, CircuitBreaker(client.lookup.breaker))
         return known[1]
 
-    async def _in_time(self, client: Client, request: Request) -> LookupResult:
+    async def _in_time(self, client: Client, request: Request) -> _Outcome:
         ends_at = time.monotonic() + client.timeout_s
+        waited: bool | None = None
         try:
             async with asyncio.timeout(client.timeout_s + GRACE_S):
-                await self._places.acquire()
+                waited = await self._places.take(client.name)
                 outcome = await self._in_thread(client, request, ends_at)
         except TimeoutError:
-            return unasked(client, "TIMEOUT", f"no answer within {client.timeout_s:g} s")
+            why = "not asked: too many lookups under way" if waited is None else "no answer"
+            outcome = _Outcome(unasked(client, "TIMEOUT", f"{why} within {client.timeout_s:g} s"))
+        if waited is not False and outcome.result.status == "TIMEOUT":
+            # The server had less than its time, if any.
+            outcome = replace(outcome, tells_of_server=False)
         for mismatch in outcome.mismatches:
             _log.warning(
                 "lookup.mismatch",
@@ -125,7 +135,7 @@ class Lookups:
                 why=mismatch.why,
                 length=mismatch.length,
             )
-        return outcome.result
+        return outcome
 
     def _in_thread(self, client: Client, request: Request, ends_at: float) -> asyncio.Future[_Outcome]:
         """Ask in a thread that holds the place just taken, and gives it back when it is done."""
@@ -133,7 +143,7 @@ class Lookups:
         future: asyncio.Future[_Outcome] = loop.create_future()
 
         def ended(outcome: _Outcome) -> None:
-            self._places.release()
+            self._places.give_back(client.name)
             if not future.done():
                 future.set_result(outcome)
 
@@ -151,7 +161,8 @@ class Lookups:
         try:
             self._threads.run(f"lookup-{client.name}", run)
         except RuntimeError:
-            ended(_Outcome(unasked(client, "UNREACHABLE", "no more threads: raise the limit of the service")))
+            why = "no more threads: raise the limit of the service"
+            ended(_Outcome(unasked(client, "UNREACHABLE", why), tells_of_server=False))
         return future
 
 
