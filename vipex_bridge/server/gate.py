@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from vipex_bridge.console import bare
 from vipex_bridge.server import access
 from vipex_bridge.server.problems import CREDENTIALS_WANTED, refusal
+from vipex_bridge.server.strangers import is_known
 
 COOKIE = "vipex_session"
 LOGIN = "/login"
@@ -93,8 +94,10 @@ class Gate:
         session = self.sessions.of(key, self.tokens(), self.uptime()) if key else None
         if session is not None:
             scope["state"]["session"] = session
+            is_known(scope)
             return await _action_of_session(scope, headers, session, receive)
         if self._has_link(scope):
+            is_known(scope)
             return None, receive
         return _unknown(scope, headers), receive
 
@@ -104,6 +107,7 @@ class Gate:
         if wait_s > 0:
             return too_many(scope, wait_s)
         if access.knows(presented, self.tokens()) is not None:
+            is_known(scope)
             return None
         customer = self.customers().owner(presented)
         if customer is None:
@@ -112,6 +116,7 @@ class Gate:
         if not scope["path"].startswith(API):
             return refusal(scope, 403, f"a customer's token is for {API} alone", bare.UNKNOWN_TOKEN)
         scope["state"]["customer"] = customer
+        is_known(scope)
         return None
 
     def _has_link(self, scope: Scope) -> bool:

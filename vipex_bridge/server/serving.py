@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from typing import cast
 
 import structlog
 import uvicorn
@@ -12,12 +13,11 @@ from starlette.types import ASGIApp
 
 from vipex_bridge.config.settings import Http
 from vipex_bridge.errors import BridgeError
+from vipex_bridge.server.strangers import UNKNOWN_S, Strangers
 
 log = structlog.get_logger()
 
 MOST_CONNECTIONS = 256
-IDLE_S = 15
-"""How long a connection may say nothing between two requests."""
 STOPS_WITHIN_S = 1
 """What answers under way get at a stop."""
 _BACKLOG = 64
@@ -76,9 +76,10 @@ class Serving:
             server_header=False,
             proxy_headers=False,
             limit_concurrency=MOST_CONNECTIONS,
-            timeout_keep_alive=IDLE_S,
+            timeout_keep_alive=UNKNOWN_S,
             timeout_graceful_shutdown=STOPS_WITHIN_S,
             ws="none",
+            http=cast("type[asyncio.Protocol]", Strangers().connection),
         )
         config.load()
         server = uvicorn.Server(config)
