@@ -18,6 +18,8 @@ WRONG_TRIES = 10
 """So many wrong tokens may come from one address before it has to wait."""
 FORGIVEN_AFTER_S = 6.0
 """One of them is forgotten after this time."""
+BEYOND_GUESSING = 20
+"""Characters of a token that nobody finds by guessing, however fast: 80 bits, were it only hex digits."""
 MOST_PEERS = 10_000
 """So many addresses are remembered; the ones longest unheard of are forgotten first."""
 
@@ -30,6 +32,16 @@ def knows(presented: str, tokens: Iterable[str]) -> str | None:
         if hmac.compare_digest(mark, _digest(token)):
             found = token
     return found
+
+
+def may_pass(token: str, wait_s: float) -> bool:
+    """Whether a right token is let in from an address whose wrong ones have to wait for so long.
+
+    Behind a proxy all are one address, and a stranger's guesses must not lock out the others. That takes
+    nothing from the throttle: what it protects are tokens that are short enough to be found by trying, and
+    these wait as well.
+    """
+    return wait_s <= 0 or len(token) >= BEYOND_GUESSING
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,12 @@ def application(context: Context) -> ASGIApp:
         docs_url=None,
         redoc_url=None,
     )
-    gate = Gate(api, tokens, _customers_of(context), clock=context.clock)
+
+    def public_url() -> str | None:
+        http = context.settings().http
+        return http.recordings_url if http is not None else None
+
+    gate = Gate(api, tokens, _customers_of(context), clock=context.clock, public_url=public_url)
     _add_health(api, context)
     api.router.routes += [_metrics(context), *login.routes(gate), *console.routes(context)]
     either = [

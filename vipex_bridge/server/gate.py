@@ -55,6 +55,8 @@ class Gate:
     customers: Callable[[], access.CustomerKeys]
     uptime: Callable[[], float] = time.monotonic
     clock: Callable[[], float] = time.time
+    public_url: Callable[[], str | None] = lambda: None
+    """How the server is reached from outside, where that is configured."""
     sessions: access.Sessions = field(default_factory=access.Sessions)
     throttle: access.Throttle = field(default_factory=access.Throttle)
 
@@ -104,12 +106,14 @@ class Gate:
     def _with_token(self, scope: Scope, presented: str) -> Response | None:
         peer = peer_of(scope)
         wait_s = self.throttle.wait_s(peer, self.uptime())
-        if wait_s > 0:
+        shows_all = access.knows(presented, self.tokens()) is not None
+        customer = None if shows_all else self.customers().owner(presented)
+        is_right = shows_all or customer is not None
+        if wait_s > 0 and not (is_right and access.may_pass(presented, wait_s)):
             return too_many(scope, wait_s)
-        if access.knows(presented, self.tokens()) is not None:
+        if shows_all:
             is_known(scope)
             return None
-        customer = self.customers().owner(presented)
         if customer is None:
             self.throttle.was_wrong(peer, self.uptime())
             return refusal(scope, 401, "this token is not known", bare.UNKNOWN_TOKEN, _CHALLENGE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -13,6 +13,7 @@ from vipex_bridge.server import access
 from vipex_bridge.server.gate import COOKIE, LOGIN, Gate, comes_from_elsewhere, peer_of, too_many
 
 MOST_BYTES = 4_096
+_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 
 
 def routes(gate: Gate) -> list[Route]:
@@ -26,11 +27,11 @@ def routes(gate: Gate) -> list[Route]:
             return bare.login(request, "/", 403, bare.LOGIN_FROM_ELSEWHERE)
         peer = peer_of(request.scope)
         wait_s = gate.throttle.wait_s(peer, gate.uptime())
-        if wait_s > 0:
-            return too_many(request.scope, wait_s)
         form = parse_qs((await _body(request)).decode("utf-8", "replace"), max_num_fields=10)
         target = _own(form.get("next", [""])[0])
         token = access.knows(form.get("token", [""])[0], gate.tokens())
+        if wait_s > 0 and not (token is not None and access.may_pass(token, wait_s)):
+            return too_many(request.scope, wait_s)
         if token is None:
             gate.throttle.was_wrong(peer, gate.uptime())
             return bare.login(request, target, 401, bare.UNKNOWN_TOKEN)
@@ -41,7 +42,7 @@ def routes(gate: Gate) -> list[Route]:
             session.key,
             max_age=int(access.SESSION_S),
             path="/",
-            secure=request.url.scheme == "https",
+            secure=_came_by_tls(request, gate.public_url()),
             httponly=True,
             samesite="strict",
         )
@@ -52,7 +53,8 @@ def routes(gate: Gate) -> list[Route]:
         if session is not None:
             gate.sessions.end(session.key)
         answer = RedirectResponse(LOGIN, 303)
-        answer.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
+        secure = _came_by_tls(request, gate.public_url())
+        answer.delete_cookie(COOKIE, path="/", secure=secure, httponly=True, samesite="strict")
         return answer
 
     return [
@@ -66,6 +68,22 @@ def _own(target: str) -> str:
     """A path of ours to go on to; whatever would lead elsewhere becomes `/`."""
     is_own = target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
     return target if is_own and "\\" not in target else "/"
+
+
+def _came_by_tls(request: Request, public_url: str | None) -> bool:
+    """Whether the browser speaks TLS, by all that can be known behind a proxy.
+
+    A proxy asks by the public name, or by that of this machine. Who asks by another name came past it, in
+    plain HTTP: his browser would not keep a cookie that is for TLS alone.
+    """
+    if request.scope["scheme"] == "https" or request.headers.get("x-forwarded-proto", "").lower() == "https":
+        return True
+    try:
+        public = urlsplit(public_url or "")
+        asked = urlsplit(f"//{request.headers.get('host', '')}").hostname
+    except ValueError:
+        return False
+    return public.scheme == "https" and asked in (public.hostname, *_THIS_MACHINE)
 
 
 async def _body(request: Request) -> bytes:
