@@ -38,9 +38,10 @@ _LAST_32 = (
     IPv6Network("::ffff:0:0/96"),  # RFC 4291, 2.5.5.2: IPv4-mapped
     IPv6Network("::ffff:0:0:0/96"),  # RFC 2765: IPv4-translated
     IPv6Network("64:ff9b::/96"),  # RFC 6052: NAT64
-    IPv6Network("64:ff9b:1::/48"),  # RFC 8215: NAT64 of a site, as usually laid out
 )
 """Where the last 32 bits are an IPv4 address that a gateway, or the system itself, goes on to."""
+_NAT64_OF_SITE = IPv6Network("64:ff9b:1::/48")
+"""RFC 8215: the site chooses where in it the IPv4 address stands."""
 _COMPATIBLE = IPv6Network("::/96")
 """RFC 4291, 2.5.5.1; `::` and `::1` are none of them."""
 _SIX_TO_FOUR = IPv6Network("2002::/16")
@@ -83,7 +84,25 @@ def _refusal(address: IPv4Address | IPv6Address) -> str | None:
     own = next((why for network, why in _REFUSED_V6 if address in network), None)
     if own is not None:
         return own
-    return next(filter(None, map(_refusal, _wrapped(address))), None)
+    within = next(filter(None, map(_refusal, _wrapped(address))), None)
+    return within or (_refusal_of_site(address) if address in _NAT64_OF_SITE else None)
+
+
+def _refusal_of_site(address: IPv6Address) -> str | None:
+    """Only one of the readings is meant: one of a machine's own is enough, the rest must agree."""
+    readings = [_refusal(reading) for reading in _laid_out(address)]
+    return next((why for why in readings if why in (_LINK_LOCAL, _METADATA)), None) or (
+        readings[0] if all(readings) else None
+    )
+
+
+def _laid_out(address: IPv6Address) -> Iterator[IPv4Address]:
+    """RFC 6052, section 2.2: the IPv4 address behind 96, 48, 56 or 64 bits, without the bits 64 to 71."""
+    number = int(address)
+    yield IPv4Address(number & 0xFFFFFFFF)
+    yield IPv4Address((number >> 64 & 0xFFFF) << 16 | number >> 40 & 0xFFFF)
+    yield IPv4Address((number >> 64 & 0xFF) << 24 | number >> 32 & 0xFFFFFF)
+    yield IPv4Address(number >> 24 & 0xFFFFFFFF)
 
 
 def _wrapped(address: IPv6Address) -> Iterator[IPv4Address]:

@@ -69,6 +69,36 @@ def test_a_wrapped_address_that_is_well_is_well(address: str, wrapping: object) 
     assert refusal(str(IPv6Address(wrapping(int(IPv4Address(address)))))) is None  # type: ignore[operator]
 
 
+LAID_OUT = [
+    lambda v4: (v4 >> 16 << 64) | ((v4 & 0xFFFF) << 40),
+    lambda v4: (v4 >> 24 << 64) | ((v4 & 0xFFFFFF) << 32),
+    lambda v4: v4 << 24,
+]
+"""RFC 6052, section 2.2: behind 48, 56 and 64 bits."""
+PREFIX = int(IPv6Address("64:ff9b:1::"))
+
+
+@pytest.mark.parametrize("bits", [48, 56, 64])
+@given(within(["169.254.0.0/16", "100.100.100.200/32", "168.63.129.16/32"]), st.integers(0, 2**24 - 1))
+def test_a_sites_nat64_is_seen_through_however_it_is_laid_out(bits: int, address: str, suffix: int) -> None:
+    number = PREFIX | LAID_OUT[(bits - 48) // 8](int(IPv4Address(address))) | suffix
+    assert refusal(str(IPv6Address(number))) is not None
+
+
+def test_a_sites_nat64_by_the_examples_of_the_rfc() -> None:
+    for address in ("64:ff9b:1:a9fe:a9:fe00::1", "64:ff9b:1:a9:fe:a9fe::1", "64:ff9b:1:2:a9:fea9:fe00:0"):
+        assert refusal(address) == "a link-local address", address
+    for address in (
+        "64:ff9b:1:c000:2:2100::",
+        "64:ff9b:1:c0:0:221::",
+        "64:ff9b:1:0:c0:2:2100:0",
+        "64:ff9b:1:e000::a00:1",
+    ):
+        assert refusal(address) is None, address
+    for address in ("64:ff9b:1::", "64:ff9b:1::1", "64:ff9b:1::ffff:ffff", "64:ff9b:1:e000::"):
+        assert refusal(address) is not None, address
+
+
 @given(within(["169.254.0.0/16", "224.0.0.0/4", "168.63.129.16/32"]))
 def test_an_ipv4_compatible_address_is_seen_through(address: str) -> None:
     assert refusal(f"::{address}") == refusal(address)
