@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from vipex_bridge.config.settings import Client, revealed
+from vipex_bridge.config.settings import Client, Secret, revealed
 from vipex_bridge.errors import RenderError
 from vipex_bridge.render.escape import escape
 from vipex_bridge.render.fields import chosen_parts
@@ -113,12 +113,16 @@ def _percent(character: str) -> str:
 
 
 def _headers(client: Client, *, with_body: bool) -> tuple[tuple[str, str], ...]:
-    """The Content-Type of a body, which the body is frozen with; one among the configured headers wins."""
+    """The Content-Type of a body, which the body is frozen with; one among the configured headers wins.
+
+    One that is a secret is not frozen: like every other header it is put in when the request is sent.
+    """
     if not with_body:
         return ()
     own = next((pair for pair in client.headers if pair[0].lower() == "content-type"), None)
     name, value = own or ("Content-Type", _content_type(client.content_type))
-    return ((name, escape(revealed(value), "header")),)
+    sent = escape(revealed(value), "header")
+    return () if isinstance(value, Secret) else ((name, sent),)
 
 
 def _content_type(content_type: str) -> str:

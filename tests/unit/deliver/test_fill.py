@@ -21,6 +21,7 @@ from vipex_bridge.deliver.http import Outgoing
 from vipex_bridge.deliver.recording import Composed
 from vipex_bridge.errors import ExchangeError, RecordingError, RenderError
 from vipex_bridge.render.request import Request, Slot
+from vipex_bridge.render.requests import render
 
 KEY = "k\"e+y &<'>/"
 TOKEN = "vipex" + "0123456789abcdef" * 2
@@ -169,6 +170,17 @@ def test_the_present_url_is_followed_by_the_frozen_query(base: str, frozen: str,
     outgoing = fill(frozen_now(url=frozen), replace(CLIENT, url=base), nothing, idempotency_key=None)
     assert outgoing.url == sent
     assert type(outgoing.url) is str
+
+
+def test_a_type_that_is_a_secret_is_put_in_as_it_is_by_now() -> None:
+    client = replace(CLIENT, headers=(("Content-Type", Secret("text/x-0ld")), ("X-A", "1")))
+    request = render(client, {"id": 7}, "ringing", {}, lambda: "vipex0123456789")
+    for value in ("text/x-0ld", "text/x-new"):
+        present = replace(client, headers=(("Content-Type", Secret(value)), ("X-A", "1")))
+        sent = fill(request, present, nothing, idempotency_key=None).headers
+        assert [pair for pair in sent if pair[0] != "User-Agent"] == [("Content-Type", value), ("X-A", "1")]
+        shown = dict(masked(request, present).headers)
+        assert shown["Content-Type"] == "********"
 
 
 def test_the_present_headers_are_sent_and_the_bodys_type_stays_what_it_was_frozen_with() -> None:

@@ -210,6 +210,13 @@ def test_nothing_of_the_clients_url_or_headers_is_frozen_but_the_bodys_own_type(
     assert _rendered(replace(LOOKUP, headers=(("X-Source", "pbx1"),))).headers == ()
 
 
+def test_a_type_that_is_a_secret_is_not_frozen() -> None:
+    client = replace(NOTIFY, headers=(("Content-Type", Secret("text/canary")), ("X-A", "1")))
+    request = _rendered(client)
+    assert request.headers == ()
+    assert "canary" not in json.dumps(request.to_dict())
+
+
 @pytest.mark.parametrize(
     ("client", "message"),
     [
