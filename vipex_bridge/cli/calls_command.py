@@ -8,6 +8,7 @@ import json
 from vipex_bridge.calls.document import from_json
 from vipex_bridge.calls.record import CallRecord
 from vipex_bridge.calls.timeline import timeline
+from vipex_bridge.cli.arguments import a_limit, an_id
 from vipex_bridge.cli.configuration import load_working
 from vipex_bridge.cli.opened import local, opened, shown
 from vipex_bridge.cli.telling import tell, tell_line
@@ -23,8 +24,8 @@ _DIRECTIONS = {0: "outgoing", 1: "inbound", 2: "missed", None: "-"}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which call, or how many."""
-    parser.add_argument("id", nargs="?", type=int, metavar="ID")
-    parser.add_argument("--limit", type=int, default=20, help="how many calls to list (default: 20)")
+    parser.add_argument("id", nargs="?", type=an_id, metavar="ID")
+    parser.add_argument("--limit", type=a_limit, default=20, help="how many calls to list (default: 20)")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import time
 
+from vipex_bridge.cli.arguments import a_limit, a_time, moment
 from vipex_bridge.cli.configuration import load_working
-from vipex_bridge.cli.opened import local, moment, opened, shown
+from vipex_bridge.cli.opened import local, opened, shown
 from vipex_bridge.cli.telling import tell_line
 from vipex_bridge.config.settings import Settings
 from vipex_bridge.store.outbox import Delivery
@@ -17,8 +18,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Filters."""
     parser.add_argument("--status", choices=["queued", "sending", "delivered", "failed", "expired"])
     parser.add_argument("--client", metavar="NAME")
-    parser.add_argument("--since", metavar="T", help="2026-11-23 14:05, or 2h for the last two hours")
-    parser.add_argument("--limit", type=int, default=50, help="how many to list (default: 50)")
+    parser.add_argument(
+        "--since", type=a_time, metavar="T", help="2026-11-23 14:05, or 2h for the last two hours"
+    )
+    parser.add_argument("--limit", type=a_limit, default=50, help="how many to list (default: 50)")
 
 
 def run(arguments: argparse.Namespace) -> int:

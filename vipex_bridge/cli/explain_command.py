@@ -14,6 +14,7 @@ from vipex_bridge.calls.rows import CdrRow, CelRow
 from vipex_bridge.calls.timeline import came_by, timeline
 from vipex_bridge.calls.view import kind_of
 from vipex_bridge.cdr.sources import open_cel
+from vipex_bridge.cli.arguments import is_id
 from vipex_bridge.cli.configuration import load_working
 from vipex_bridge.cli.opened import local, opened, shown
 from vipex_bridge.cli.telling import tell_line
@@ -52,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _found(store: Store, name: str) -> StoredCall:
     call_id = store.call_id(name)
-    if call_id is None and name.isdigit():
+    if call_id is None and is_id(name):
         call_id = int(name)
     call = store.call(call_id) if call_id is not None else None
     while call is not None and call.merged_into is not None:

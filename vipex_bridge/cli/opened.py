@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from vipex_bridge.config.settings import Settings
-from vipex_bridge.errors import BridgeError
 from vipex_bridge.privacy import keys_masked
 from vipex_bridge.store.store import Store
 
 _KEYS_NOTED = "ivr digits is "
 """How a call's time line tells them, whatever the dialplan put there."""
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 @contextmanager
@@ -37,15 +35,3 @@ def shown(text: str, settings: Settings) -> str:
 def local(at: float | None, timezone: ZoneInfo) -> str:
     """A moment as `YYYY-MM-DD hh:mm:ss`, or `-`."""
     return datetime.fromtimestamp(at, timezone).strftime("%Y-%m-%d %H:%M:%S") if at is not None else "-"
-
-
-def moment(text: str, now: float, timezone: ZoneInfo) -> float:
-    """Epoch seconds of `2026-11-23 14:05`, or of `2h`, `30m`, `3d` ago. Raises `BridgeError`."""
-    unit = _UNITS.get(text[-1:])
-    if unit is not None and text[:-1].isdigit():
-        return now - timedelta(**{unit: int(text[:-1])}).total_seconds()
-    try:
-        parsed = datetime.fromisoformat(text)
-    except ValueError:
-        raise BridgeError(f"{text!r} is no time: write 2026-11-23 14:05, or 2h for two hours ago") from None
-    return (parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=timezone)).timestamp()

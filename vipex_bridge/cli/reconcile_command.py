@@ -9,8 +9,9 @@ from vipex_bridge.bridge.reconciling import missing
 from vipex_bridge.bridge.replaying import replay
 from vipex_bridge.calls import testimony
 from vipex_bridge.cdr.sources import open_source
+from vipex_bridge.cli.arguments import a_time, moment
 from vipex_bridge.cli.configuration import load_working
-from vipex_bridge.cli.opened import local, moment, opened
+from vipex_bridge.cli.opened import local, opened
 from vipex_bridge.cli.progress import progress
 from vipex_bridge.cli.replay_command import line_of, log_of
 from vipex_bridge.cli.telling import tell_line
@@ -19,7 +20,9 @@ from vipex_bridge.errors import BridgeError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Since when, and whether to tell."""
-    parser.add_argument("--since", metavar="T", required=True, help="2026-11-23 14:05, or 2h ago")
+    parser.add_argument(
+        "--since", type=a_time, metavar="T", required=True, help="2026-11-23 14:05, or 2h ago"
+    )
     parser.add_argument("--dry-run", action="store_true", help="only say what is missing")
 
 

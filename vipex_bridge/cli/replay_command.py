@@ -12,8 +12,9 @@ from vipex_bridge.bridge.replaying import LogOf, Replayed, replay
 from vipex_bridge.calls import testimony
 from vipex_bridge.calls.rows import CdrRow
 from vipex_bridge.cdr.sources import open_cel, open_source
+from vipex_bridge.cli.arguments import a_time, moment
 from vipex_bridge.cli.configuration import client_of, load_working
-from vipex_bridge.cli.opened import local, moment, opened
+from vipex_bridge.cli.opened import local, opened
 from vipex_bridge.cli.progress import counted, progress
 from vipex_bridge.cli.telling import tell_line
 from vipex_bridge.config.settings import Client, Settings
@@ -25,8 +26,12 @@ MARGIN_S = 86_400.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """From when to when, and for whom."""
-    parser.add_argument("--since", metavar="T", required=True, help="2026-11-23 14:05, or 2h ago")
-    parser.add_argument("--until", metavar="T", help="the latest beginning of a call (default: now)")
+    parser.add_argument(
+        "--since", type=a_time, metavar="T", required=True, help="2026-11-23 14:05, or 2h ago"
+    )
+    parser.add_argument(
+        "--until", type=a_time, metavar="T", help="the latest beginning of a call (default: now)"
+    )
     parser.add_argument("--client", metavar="NAME", help="for this call_end client alone")
 
 

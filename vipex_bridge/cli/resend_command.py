@@ -6,8 +6,9 @@ import argparse
 import sys
 import time
 
+from vipex_bridge.cli.arguments import a_time, an_id, moment
 from vipex_bridge.cli.configuration import load_working
-from vipex_bridge.cli.opened import moment, opened
+from vipex_bridge.cli.opened import opened
 from vipex_bridge.cli.running import running_bridge
 from vipex_bridge.store.outbox import Delivery
 from vipex_bridge.store.store import Store
@@ -18,9 +19,11 @@ MOST_NAMED = 10_000
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which deliveries."""
-    parser.add_argument("ids", nargs="*", type=int, metavar="ID", help="delivery ids, from `deliveries`")
+    parser.add_argument("ids", nargs="*", type=an_id, metavar="ID", help="delivery ids, from `deliveries`")
     parser.add_argument("--failed", action="store_true", help="all that were parked as failed")
-    parser.add_argument("--since", metavar="T", help="with --failed: 2026-11-23 14:05, or 2h ago")
+    parser.add_argument(
+        "--since", type=a_time, metavar="T", help="with --failed: 2026-11-23 14:05, or 2h ago"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
