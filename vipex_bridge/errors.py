@@ -2,6 +2,7 @@
 
 BridgeError
 ├── ConfigurationError   the configuration is wrong; carries every fault found
+├── UsageError           a command's arguments name what there is not
 ├── RenderError          a template or a field could not be rendered
 ├── StoreError           the state database cannot be used
 │   └── StoreDamaged     its file is damaged: the next start sets it aside
@@ -43,6 +44,10 @@ class ConfigurationError(BridgeError):
     def __init__(self, faults: list[Fault]) -> None:
         super().__init__("; ".join(str(fault) for fault in faults))
         self.faults = faults
+
+
+class UsageError(BridgeError):
+    """Wrong usage of a command, which only the configuration shows."""
 
 
 class RenderError(BridgeError):

@@ -199,6 +199,6 @@ def test_wrong_usage_ends_with_two(arguments: list[str]) -> None:
 
 
 def test_an_unknown_client_is_one_readable_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["render", "nobody", "--config", str(EXAMPLE)]) == 1
+    assert main(["render", "nobody", "--config", str(EXAMPLE)]) == 2
     assert "no client named 'nobody'" in capsys.readouterr().err
     assert main(["check", "--config", str(tmp_path / "none.yaml")]) == 2

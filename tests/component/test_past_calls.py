@@ -108,9 +108,9 @@ def test_a_call_replayed_again_is_the_same_call_in_a_new_delivery(past: Past) ->
 
 def test_replay_names_what_is_wrong(past: Past) -> None:
     done = past.bridge.command("replay", "--since", "1h", "--client", "crm")
-    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "notify client" in done.stderr
-    assert past.bridge.command("replay", "--since", "yesterday").returncode == 1
+    assert past.bridge.command("replay", "--since", "yesterday").returncode == 2
     assert past.bridge.command("replay").returncode == 2
 
 

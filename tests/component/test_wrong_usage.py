@@ -29,7 +29,7 @@ WRONG = [
     ["deliveries", "--limit", HUGE],
     ["deliveries", "--limit=-3"],
     ["deliveries", "--since", "99999999999999999999h"],
-    ["deliveries", "--since", "999999d"],
+    ["deliveries", "--since", "1000-01-01"],
     ["deliveries", "--since", "²h"],
     ["deliveries", "--since", "10x"],
     ["resend", HUGE],
@@ -67,6 +67,23 @@ def test_wrong_numbers_and_times_are_wrong_usage(
     assert said.err.splitlines()[-1].startswith(f"vipex-bridge {words[0]}: error: argument ")
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["render", "nope"], "no client named 'nope' in the configuration; there are: billing, crm"),
+        (["try", "nope"], "no client named 'nope' in the configuration; there are: billing, crm"),
+        (["replay", "--since", "1h", "--client", "nope"], "no client named 'nope' in the configuration"),
+        (["replay", "--since", "1h", "--client", "crm"], "crm is a notify client"),
+    ],
+    ids=lambda given: " ".join(given) if isinstance(given, list) else "",
+)
+def test_a_client_that_is_none_is_wrong_usage(
+    words: list[str], said: str, config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _code([*words, "--config", config]) == 2
+    assert capsys.readouterr().err.startswith(f"vipex-bridge: {said}")
+
+
 @pytest.mark.parametrize("name", [HUGE, "9" * 5000, "²", "1795409430.17"])
 def test_a_name_that_is_no_calls_is_told(name: str, config: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert _code(["explain", name, "--config", config]) == 1
@@ -74,7 +91,7 @@ def test_a_name_that_is_no_calls_is_told(name: str, config: str, capsys: pytest.
 
 
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
-@pytest.mark.parametrize("since", ["1970-01-01", "2999-12-31 23:59"])
+@pytest.mark.parametrize("since", ["1970-01-01", "2999-12-31 23:59", "999999d"])
 def test_the_first_and_the_last_time_are_times_in_every_zone(
     zone: str, since: str, config: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -64,7 +64,7 @@ def moment(text: str, now: float, timezone: ZoneInfo) -> float:
     """Epoch seconds of `2026-11-23 14:05`, or of `2h`, `3d` ago. Raises ValueError for what is none."""
     ago = _AGO.fullmatch(text)
     if ago is not None:
-        return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])}).total_seconds()
+        return max(0.0, now - timedelta(**{_UNITS[ago[2]]: int(ago[1])}).total_seconds())
     try:
         parsed = datetime.fromisoformat(text)
     except ValueError:

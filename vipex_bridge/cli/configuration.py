@@ -8,7 +8,7 @@ from pathlib import Path
 from vipex_bridge.config import customers
 from vipex_bridge.config.load import Loaded, load
 from vipex_bridge.config.settings import Client, Settings
-from vipex_bridge.errors import BridgeError, ConfigurationError, Fault
+from vipex_bridge.errors import ConfigurationError, Fault, UsageError
 from vipex_bridge.lookup import mapping
 from vipex_bridge.render import templates
 
@@ -46,10 +46,10 @@ def _of_templates(loaded: Loaded) -> list[Fault]:
 
 
 def client_of(settings: Settings, name: str) -> Client:
-    """The client of that name. Raises `BridgeError` that lists those there are."""
+    """The client of that name. Raises `UsageError` that lists those there are."""
     client = settings.clients.get(name)
     if client is None:
         known = ", ".join(sorted(settings.clients)) or "none"
         left_out = "".join(f"; {disabled.file} is left out: it is at fault" for disabled in settings.disabled)
-        raise BridgeError(f"no client named {name!r} in the configuration; there are: {known}{left_out}")
+        raise UsageError(f"no client named {name!r} in the configuration; there are: {known}{left_out}")
     return client

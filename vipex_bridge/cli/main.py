@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from vipex_bridge import __version__
-from vipex_bridge.errors import BridgeError, ConfigurationError
+from vipex_bridge.errors import BridgeError, ConfigurationError, UsageError
 from vipex_bridge.printable import printable
 
 COMMANDS = {
@@ -61,7 +61,7 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     except BridgeError as error:
         print(printable(f"vipex-bridge: {error}"), file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, UsageError) else 1
     except BrokenPipeError:
         return 0
     except KeyboardInterrupt:

@@ -18,7 +18,7 @@ from vipex_bridge.cli.opened import local, opened
 from vipex_bridge.cli.progress import counted, progress
 from vipex_bridge.cli.telling import tell_line
 from vipex_bridge.config.settings import Client, Settings
-from vipex_bridge.errors import BridgeError
+from vipex_bridge.errors import BridgeError, UsageError
 
 MARGIN_S = 86_400.0
 """Rows this far outside the time asked for are looked at, so that a call on its edge is whole."""
@@ -71,7 +71,7 @@ def _client(settings: Settings, name: str | None) -> Client | None:
         return None
     client = client_of(settings, name)
     if client.kind != "call_end":
-        raise BridgeError(f"{name} is a {client.kind} client: only call_end clients are told finished calls")
+        raise UsageError(f"{name} is a {client.kind} client: only call_end clients are told finished calls")
     return client
 
 
