@@ -39,6 +39,10 @@ def test_what_is_sent_again_goes_at_once(tmp_path: Path, faulty_server: FaultySe
         bridge.wait_for("delivery.sent", delivery=first)
         done = bridge.command("resend", str(first), "9999")
         assert (done.returncode, done.stdout) == (1, "1 queued again, the running bridge sends them now\n")
+        assert done.stderr == "vipex-bridge resend: there is no delivery 9999\n"
+        done = bridge.command("resend", "9999")
+        assert (done.returncode, done.stdout) == (1, "0 queued again\n")
+        assert done.stderr == "vipex-bridge resend: there is no delivery 9999\n"
         done = bridge.command("resend", "--failed", "--since", "1h")
         assert (done.returncode, done.stdout) == (0, "1 queued again, the running bridge sends them now\n")
         bridge.wait_for("delivery.sent", delivery=second)
@@ -48,6 +52,12 @@ def test_what_is_sent_again_goes_at_once(tmp_path: Path, faulty_server: FaultySe
     assert (done.returncode, done.stdout) == (0, "1 queued again\n")
     with open_in(tmp_path, alone=False) as store:
         assert found(store, second).status == "queued"
+    done = bridge.command("resend", str(second), str(first), "9999")
+    assert (done.returncode, done.stdout) == (1, "1 queued again\n")
+    assert done.stderr.splitlines() == [
+        f"vipex-bridge resend: delivery {second} cannot be sent again: it is queued",
+        "vipex-bridge resend: there is no delivery 9999",
+    ]
 
 
 def test_another_token_is_told(tmp_path: Path, faulty_server: FaultyServer) -> None:

@@ -9,7 +9,8 @@ import time
 from vipex_bridge.cli.arguments import a_time, an_id, moment
 from vipex_bridge.cli.configuration import load_working
 from vipex_bridge.cli.opened import opened
-from vipex_bridge.cli.running import running_bridge
+from vipex_bridge.cli.running import RunningBridge, running_bridge
+from vipex_bridge.config.settings import Privacy
 from vipex_bridge.store.outbox import Delivery
 from vipex_bridge.store.store import Store
 
@@ -33,27 +34,55 @@ def run(arguments: argparse.Namespace) -> int:
         return 2
     settings = load_working(arguments.config)
     now = time.time()
-    since = moment(arguments.since, now, settings.timezone) if arguments.failed else None
     bridge = running_bridge(settings)
     with opened(settings) as store:
-        if bridge is not None:
-            queued = bridge.resend(arguments.ids, failed_since=since)
+        if arguments.failed:
+            since = moment(arguments.since, now, settings.timezone)
+            refused: list[int] = []
+            queued = _failed_since(store, bridge, since, now)
+            for delivery_id in _dropped(store, since):
+                print(f"delivery {delivery_id}: {settings.privacy.dropped}")
         else:
-            with store.write(now) as writer:
-                queued = writer.resend(arguments.ids, failed_since=since)
-        for delivery_id in _dropped(store, arguments.ids, since):
-            print(f"delivery {delivery_id}: {settings.privacy.dropped}")
-    print(f"{queued} queued again" + (", the running bridge sends them now" if bridge is not None else ""))
-    return 0 if queued >= len(arguments.ids) else 1
+            ids = list(dict.fromkeys(arguments.ids))
+            refused = [one for one in ids if not _is_queued_again(store, bridge, one, now)]
+            queued = len(ids) - len(refused)
+            for delivery_id in refused:
+                why = _why_not(delivery_id, store.delivery(delivery_id), settings.privacy)
+                print(f"vipex-bridge resend: {why}", file=sys.stderr)
+    sent = ", the running bridge sends them now" if bridge is not None and queued else ""
+    print(f"{queued} queued again{sent}")
+    return 1 if refused else 0
 
 
-def _dropped(store: Store, ids: list[int], failed_since: float | None) -> list[int]:
-    """Those that were asked for and have nothing left to send."""
-    if failed_since is None:
-        asked = [store.delivery(delivery_id) for delivery_id in ids]
-    else:
-        asked = [d for d in store.deliveries(status="failed", limit=MOST_NAMED) if _is_since(d, failed_since)]
-    return [delivery.id for delivery in asked if delivery is not None and delivery.dropped_at is not None]
+def _is_queued_again(store: Store, bridge: RunningBridge | None, delivery_id: int, now: float) -> bool:
+    if bridge is not None:
+        return bridge.resend(delivery_id)
+    with store.write(now) as writer:
+        return bool(writer.resend([delivery_id]))
+
+
+def _failed_since(store: Store, bridge: RunningBridge | None, since: float, now: float) -> int:
+    if bridge is not None:
+        return bridge.resend_failed(since)
+    with store.write(now) as writer:
+        return writer.resend(failed_since=since)
+
+
+def _why_not(delivery_id: int, found: Delivery | None, privacy: Privacy) -> str:
+    """Why it was not queued again."""
+    if found is None:
+        return f"there is no delivery {delivery_id}"
+    if found.dropped_at is not None:
+        return f"delivery {delivery_id} cannot be sent again: {privacy.dropped}"
+    if found.request is None:
+        return f"delivery {delivery_id} cannot be sent again: it could not be rendered"
+    return f"delivery {delivery_id} cannot be sent again: it is {found.status}"
+
+
+def _dropped(store: Store, failed_since: float) -> list[int]:
+    """Those that failed since then and have nothing left to send."""
+    failed = store.deliveries(status="failed", limit=MOST_NAMED)
+    return [d.id for d in failed if _is_since(d, failed_since) and d.dropped_at is not None]
 
 
 def _is_since(delivery: Delivery, moment: float) -> bool:

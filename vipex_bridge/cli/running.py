@@ -22,11 +22,13 @@ class RunningBridge:
     address: str
     token: Secret
 
-    def resend(self, ids: list[int], *, failed_since: float | None) -> int:
-        """Has finished deliveries queued again and sent now; gives how many. Raises BridgeError."""
-        if failed_since is not None:
-            return self._queued("/deliveries/resend", {"failed_since": failed_since})
-        return sum(self._queued(f"/deliveries/{delivery_id}/resend", {}) for delivery_id in ids)
+    def resend(self, delivery_id: int) -> bool:
+        """Has a finished delivery queued again and sent now; False when it cannot be. Raises BridgeError."""
+        return bool(self._queued(f"/deliveries/{delivery_id}/resend", {}))
+
+    def resend_failed(self, since: float) -> int:
+        """The same with all that failed since then; gives how many. Raises BridgeError."""
+        return self._queued("/deliveries/resend", {"failed_since": since})
 
     def _queued(self, path: str, body: Mapping[str, object]) -> int:
         answer = self._ask("POST", f"/api/v1{path}", body)
