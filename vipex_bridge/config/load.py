@@ -25,6 +25,7 @@ from vipex_bridge.config.yaml_reader import KeyPath, Place, Source, dotted
 from vipex_bridge.errors import ConfigurationError, Fault
 
 _GLOB = re.compile(r"[*?\[]")
+_PLACE = re.compile(r"[1-9][0-9]{0,3}")
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -65,6 +66,7 @@ def _finish(main: Source, environ: Mapping[str, str], *, each_customer: bool) ->
         assembly.check_privacy(document)
         assembly.check_numbers(document, clients)
         assembly.check_retention(document)
+        assembly.check_columns(document)
         assembly.check_tokens(document)
     faults = assembly.sorted_faults()
     if document is None or (faults and not (each_customer and customers.alone(faults, assembly.files))):
@@ -211,6 +213,18 @@ class _Assembly:
         scheme = cdr.source.reveal().partition(":")[0].partition("+")[0] if cdr is not None else ""
         if scheme in schema.SERVER_SCHEMES and document.retention < schema.LEAST_RETENTION_S:
             self.add(("retention",), "must be 2d or more with a CDR source on a server")
+
+    def check_columns(self, document: schema.Document) -> None:
+        """Notes each column of a CSV file that is named otherwise than by its place."""
+        for section, source in (("cdr", document.asterisk.cdr), ("cel", document.asterisk.cel)):
+            if source is None or not source.source.reveal().startswith("csv:"):
+                continue
+            for ours, place in source.columns.items():
+                if place is not None and not _PLACE.fullmatch(place):
+                    what = (
+                        f"{values.shown(place)} is no column of a CSV file: these are numbers, counted from 1"
+                    )
+                    self.add(("asterisk", section, "columns", ours), what)
 
     def check_clients(self) -> Iterator[tuple[str, client_schema.Client]]:
         """Each client that is well; the faults of the others are noted."""

@@ -128,6 +128,15 @@ SECTIONS = [
         ],
     ),
     (
+        "asterisk:\n  cdr:\n    source: csv:///x.csv\n    columns:\n      start: foo\n      end: 0\n      src: 7\n"
+        "  cel: {source: 'csv:///y.csv', columns: {peer: -1, exten: null}}\n",
+        [
+            'c.yaml:5: asterisk.cdr.columns.start: "foo" is no column of a CSV file: these are numbers, counted from 1',
+            'c.yaml:6: asterisk.cdr.columns.end: "0" is no column of a CSV file: these are numbers, counted from 1',
+            'c.yaml:8: asterisk.cel.columns.peer: "-1" is no column of a CSV file: these are numbers, counted from 1',
+        ],
+    ),
+    (
         "asterisk:\n  agi:\n    listen: 4573\n    socket: /" + "x" * 107 + "\n",
         [
             "c.yaml:3: asterisk.agi.listen: 4573 is no HOST:PORT, such as 127.0.0.1:4573",
