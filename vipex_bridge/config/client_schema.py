@@ -26,7 +26,7 @@ from vipex_bridge.config.schema import (
     Text,
     one_or_list,
 )
-from vipex_bridge.config.settings import PARAMETERS, SUB_PARAMETERS, Secret
+from vipex_bridge.config.settings import FRAMING_HEADERS, PARAMETERS, SUB_PARAMETERS, Secret
 
 KINDS = tuple(PARAMETERS)
 TRIGGERS = ("arrival", "ringing", "answer", "hangup", "dialplan")
@@ -66,6 +66,22 @@ def default_method(kind: str) -> str:
 def _parameter(value: object, info: ValidationInfo) -> str:
     kind = info.data.get("kind")
     return values.known("parameter", PARAMETERS[kind])(value) if kind else values.text(value)
+
+
+def _header_name(value: object) -> str:
+    """A header that may be added to every request: none that says how the request is framed."""
+    name = values.header_name(value)
+    if name.lower() in FRAMING_HEADERS:
+        raise ValueError(f"{name} says how a request is framed, which the bridge does itself: take it out")
+    return name
+
+
+def _header_name_of(value: object, info: ValidationInfo) -> str:
+    """The same of `headers`."""
+    name = _header_name(value)
+    if name.lower() == "idempotency-key" and info.data.get("kind") in ("notify", "call_end"):
+        raise ValueError(f"{name} is the bridge's own, another for each delivery: take it out")
+    return name
 
 
 def _once_each(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -122,7 +138,7 @@ class ApiKey(Section):
     @field_validator("name")
     @classmethod
     def _name_for_its_place(cls, name: str, info: ValidationInfo) -> str:
-        return values.header_name(name) if info.data.get("place") == "header" else name
+        return _header_name(name) if info.data.get("place") == "header" else name
 
     @field_validator("value")
     @classmethod
@@ -198,7 +214,7 @@ class Client(Section):
     query: Text | None = None
     body: Text | None = None
     headers: dict[
-        Annotated[str, PlainValidator(values.header_name)],
+        Annotated[str, PlainValidator(_header_name_of)],
         Annotated[str, PlainValidator(values.header_of_client)],
     ] = Field(default_factory=dict)
     timeout: SomeSeconds | None = None

@@ -342,6 +342,9 @@ class Settings:
     privacy: Privacy = Privacy()
 
 
+FRAMING_HEADERS = frozenset({"content-length", "transfer-encoding", "connection"})
+"""Headers that say how a request is framed: the bridge writes them itself."""
+
 PARAMETERS: Mapping[str, tuple[str, ...]] = {
     "lookup": ("id", "start_time", "src", "dst", "exten", "ivr_digits", "cc_call", "custom_field"),
     "notify": ("id", "start_time", "src", "dst", "exten", "ivr_digits", "cc_call", "custom_field"),

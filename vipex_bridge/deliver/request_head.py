@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from vipex_bridge.config.settings import FRAMING_HEADERS
 from vipex_bridge.errors import Unreachable
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """RFC 9110, section 5.6.2, `token`: header names and methods."""
 _NOT_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]")
-_FRAMING = frozenset({"content-length", "transfer-encoding", "connection"})
 
 
 def checked(method: str, headers: Iterable[tuple[str, str]], length: int | None) -> list[tuple[str, str]]:
@@ -20,7 +20,7 @@ def checked(method: str, headers: Iterable[tuple[str, str]], length: int | None)
     """
     sent = []
     for name, value in headers:
-        if not _NAME.fullmatch(name) or name.lower() in _FRAMING:
+        if not _NAME.fullmatch(name) or name.lower() in FRAMING_HEADERS:
             raise Unreachable(f"header {name!r} cannot be sent: take it out of the configuration")
         if _NOT_VALUE.search(value):
             raise Unreachable(f"header {name} holds a line break or a character that HTTP cannot carry")

@@ -392,6 +392,17 @@ CLIENTS = [
         ],
     ),
     (
+        NOTIFY
+        + "    api_key: {in: header, name: Connection, value: k}\n"
+        + "    headers: {Content-Length: '5', TRANSFER-ENCODING: chunked, Idempotency-Key: mine, Host: a}\n",
+        [
+            "c.yaml:5: clients.crm.api_key.name: Connection says how a request is framed, which the bridge does itself: take it out",
+            "c.yaml:6: clients.crm.headers.Content-Length: Content-Length says how a request is framed, which the bridge does itself: take it out",
+            "c.yaml:6: clients.crm.headers.TRANSFER-ENCODING: TRANSFER-ENCODING says how a request is framed, which the bridge does itself: take it out",
+            "c.yaml:6: clients.crm.headers.Idempotency-Key: Idempotency-Key is the bridge's own, another for each delivery: take it out",
+        ],
+    ),
+    (
         LOOKUP
         + '    headers:\n      X-A: "b\\r\\nX-Evil: 1"\n      X-B: "☎"\n      "X:": y\n      X-C: " z"\n',
         [
