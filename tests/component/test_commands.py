@@ -191,6 +191,27 @@ def test_check_names_file_line_and_key_of_every_fault(
     assert f"{file}:5: clients.a.body: " in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("numbers", ["dialled", "e164", "national"])
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("notify", '{"b": {{ src }}}'),
+        ("notify", '{"b": {{ dst }}, "event": "{{ event }}"}'),
+        ("call_end", '{"b": {{ other_party_number }}}'),
+        ("call_end", '[{% for part in sub_cdrs %}{{ part.src }}{{ "," if not loop.last }}{% endfor %}]'),
+    ],
+)
+def test_check_finds_a_number_outside_quotes_that_a_real_call_could_not_be_told_by(
+    kind: str, body: str, numbers: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "config.yaml"
+    client = {"kind": kind, "url": "http://127.0.0.1:9/", "numbers": numbers, "body": body}
+    file.write_text(json.dumps({"numbers": {"country": "HU"}, "clients": {"crm": client}}))
+    assert main(["check", "--config", str(file)]) == 2
+    told = f"{file}:1: clients.crm.body: text is inserted outside quotes: write `| tojson` after it"
+    assert capsys.readouterr().err.startswith(told)
+
+
 @pytest.mark.parametrize("arguments", [["nonsense"], ["resend"], ["deliveries", "--status", "odd"]])
 def test_wrong_usage_ends_with_two(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:

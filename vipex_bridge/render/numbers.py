@@ -11,7 +11,8 @@ from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat
 
 from vipex_bridge.config.settings import Written
 
-_FIELDS = frozenset({"src", "dst", "other_party_number"})
+NUMBERS = frozenset({"src", "dst", "other_party_number"})
+"""The fields that hold a telephone number."""
 _DIALLED = re.compile(r"\+?[0-9 ()./-]{5,40}")
 
 
@@ -40,7 +41,7 @@ def rewritten(fields: Mapping[str, object], wanted: Written) -> dict[str, object
         return dict(fields)
     changed = dict(fields)
     for name, value in fields.items():
-        if name in _FIELDS and isinstance(value, str) and not wanted.extensions.search(value[:_LONGEST]):
+        if name in NUMBERS and isinstance(value, str) and not wanted.extensions.search(value[:_LONGEST]):
             changed[name] = written(value, wanted.form, wanted.country)
         elif name == "sub_cdrs" and isinstance(value, list):
             changed[name] = [rewritten(part, wanted) for part in value]

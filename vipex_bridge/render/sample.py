@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -10,6 +11,7 @@ from zoneinfo import ZoneInfo
 from vipex_bridge.calls.document import CallDocument, CallView, Direction, Kind, Part, Recording
 from vipex_bridge.config.settings import Client
 from vipex_bridge.render.fields import call_end_fields, notify_fields
+from vipex_bridge.render.numbers import NUMBERS
 
 CALL_ID = 91000
 EXTEN = "252"
@@ -29,6 +31,17 @@ def sample_fields(client: Client, event: str | None, timezone: ZoneInfo) -> dict
     exten = EXTEN if event in EXTEN_EVENTS else None
     view = replace(ringing_view(timezone), ivr_digits="2,1,4", queue="18", custom_field="VIP")
     return notify_fields(CALL_ID, view, exten, timezone, client.cc_call)
+
+
+def with_plus(fields: Mapping[str, object]) -> dict[str, object]:
+    """Give the same sample with the outside numbers as many trunks send them: `+3642999425`."""
+    changed = dict(fields)
+    for name, value in fields.items():
+        if name in NUMBERS and isinstance(value, str) and len(value) > len(EXTEN):
+            changed[name] = f"+{value}"
+        elif name == "sub_cdrs" and isinstance(value, list):
+            changed[name] = [with_plus(part) for part in value]
+    return changed
 
 
 def ringing_view(timezone: ZoneInfo) -> CallView:

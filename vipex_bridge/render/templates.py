@@ -33,7 +33,8 @@ from vipex_bridge.config.settings import PARAMETERS, Client
 from vipex_bridge.errors import RenderError
 from vipex_bridge.render.escape import PLACES, escape
 from vipex_bridge.render.fields import chosen_parts
-from vipex_bridge.render.sample import sample_fields
+from vipex_bridge.render.numbers import rewritten
+from vipex_bridge.render.sample import sample_fields, with_plus
 from vipex_bridge.render.slots import Mark, Slots, dumps, marked
 
 MAX_CHARACTERS = 1_048_576
@@ -126,8 +127,8 @@ def fill_in(
 def faults(client: Client) -> list[tuple[str, str]]:
     """Give what is wrong with the client's templates: (key inside the client, what).
 
-    Each is compiled and rendered on sample data, for every event that the client can be asked for; a JSON
-    body must then parse.
+    Each is compiled and rendered on sample data, for every event that the client can be asked for, with
+    telephone numbers as the client wants them, of digits alone and with a `+`; a JSON body must then parse.
     """
     found: list[tuple[str, str]] = []
     if client.method == "POST" and not sends_utf8(client.content_type):
@@ -140,16 +141,19 @@ def faults(client: Client) -> list[tuple[str, str]]:
         ("body", client.body, place_of(client.content_type)),
     ):
         for event in events if source is not None else ():
-            what = _fault(client, source or "", place, event)
+            sample = sample_fields(client, event, ZoneInfo("UTC"))
+            # A number of digits alone would hide that it stands where only numbers of JSON may.
+            whats = (_fault(client, source or "", place, event, f) for f in (sample, with_plus(sample)))
+            what = next(filter(None, whats), None)
             if what and (key, what) not in found:
                 found.append((key, what))
     return found
 
 
-def _fault(client: Client, source: str, place: str, event: str) -> str | None:
+def _fault(client: Client, source: str, place: str, event: str, fields: Mapping[str, object]) -> str | None:
     numbers = iter(range(1_000_000))
     slots = Slots(lambda: f"vipex{next(numbers):032x}")
-    fields = chosen_parts(sample_fields(client, event, ZoneInfo("UTC")), client)
+    fields = rewritten(chosen_parts(fields, client), client.numbers)
     try:
         text = fill_in(source, place, client.kind, fields, event, {}, slots)
         taken = slots.settled(text)
