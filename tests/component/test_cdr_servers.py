@@ -278,6 +278,16 @@ def test_freepbx_own_table_says_what_it_lacks_and_which_index_to_make(sql_server
     assert not any("INDEX" in line for line in open_source(table.settings, UTC_ZONE).check())
 
 
+def test_times_of_another_zone_are_noticed(table: ServerTable) -> None:
+    budapest = ZoneInfo("Europe/Budapest")
+    assert not any("zone" in line for line in open_source(table.settings, budapest).check())
+    table.write(1)
+    [line] = [line for line in open_source(table.settings, budapest).check() if "another zone" in line]
+    assert "than Europe/Budapest (the newest row is 1:00 h behind its uniqueid)" in line
+    assert line.endswith("or correct `timezone`")
+    assert not any("zone" in line for line in open_source(table.settings, UTC_ZONE).check())
+
+
 def test_a_table_without_uniqueid_is_refused(odbc: ServerTable) -> None:
     odbc.server.run("ALTER TABLE cdr DROP COLUMN uniqueid")
     with pytest.raises(SourceError, match=r"no column uniqueid.*asterisk\.cdr\.columns"):

@@ -368,6 +368,39 @@ def test_a_table_of_asterisks_own_columns_alone_works_and_says_what_it_lacks(tmp
     assert (row.uniqueid, row.linkedid, row.sequence, row.pincode) == ("1795392060.1", "", None, None)
 
 
+@pytest.mark.parametrize(
+    ("zone", "off"),
+    [
+        ("Europe/Budapest", "1:00 h behind"),
+        ("America/New_York", "5:00 h ahead of"),
+        ("Asia/Kathmandu", "5:45 h behind"),
+        ("Pacific/Kiritimati", "14:00 h behind"),
+    ],
+)
+def test_times_of_another_zone_are_noticed(master: MasterDb, zone: str, off: str) -> None:
+    other = open_source(settings(master.path), ZoneInfo(zone))
+    assert other.check() == []
+    master.write(1)
+    [line] = other.check()
+    assert f"has times of another zone than {zone} (the newest row is {off} its uniqueid)" in line
+    assert line.endswith("or correct `timezone`")
+    assert source(master.path).check() == []
+
+
+@pytest.mark.parametrize(
+    ("zone", "changed"),
+    [
+        ("UTC", {"start": "2026-11-23 01:17:40"}),  # the rest of a call that was parked for long
+        ("Europe/Budapest", {"uniqueid": "pbx-assigned"}),
+        ("Europe/Budapest", {"start": "1795392060", "end": "1795392069"}),
+    ],
+    ids=["later row", "assigned", "epoch"],
+)
+def test_no_zone_is_suspected_without_reason(master: MasterDb, zone: str, changed: dict[str, Any]) -> None:
+    master.write(1, **changed)
+    assert open_source(settings(master.path), ZoneInfo(zone)).check() == []
+
+
 @pytest.mark.parametrize("column", ["uniqueid", "channel"])
 def test_a_table_without_uniqueid_or_channel_is_refused(tmp_path: Path, column: str) -> None:
     database = MasterDb(tmp_path / "master.db", tuple(name for name in SHIPPED if name != column))

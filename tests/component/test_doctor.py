@@ -215,6 +215,24 @@ def test_wrong_columns_are_named(doctor: Doctor, tmp_path: Path, columns: str, s
     assert [line for line in lines if line.startswith(f"{state:<5} cdr:") and says in line]
 
 
+def test_rows_of_another_zone_are_told(doctor: Doctor, tmp_path: Path) -> None:
+    master = tmp_path / "master.db"
+    make_table(master)
+    # One minute past eight by the configured zone, written by an Asterisk that runs in New York.
+    row = {
+        "start": "2026-11-23 03:01:00",
+        "end": "2026-11-23 03:02:00",
+        "channel": "PJSIP/trunk-1",
+        "uniqueid": "1795420860.1",
+    }
+    write_row(master, row)
+    doctor.sections["cdr"] = f"{{source: 'sqlite:///{master}'}}"
+    _, lines = doctor.says()
+    [line] = [line for line in lines if "another zone" in line]
+    assert line.startswith(f"note  cdr: CDR source {master} has times of another zone than ")
+    assert line.endswith(", or correct `timezone`")
+
+
 def test_rows_that_are_written_otherwise_are_told(doctor: Doctor, tmp_path: Path) -> None:
     master = tmp_path / "master.db"
     make_table(master)

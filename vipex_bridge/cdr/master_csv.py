@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from vipex_bridge.calls.rows import CdrRow, uniqueid_epoch
+from vipex_bridge.calls.rows import CdrRow
 from vipex_bridge.cdr import csv_file
 from vipex_bridge.cdr.csv_file import PIECE_BYTES, is_in, moved_aside, newest_record, records
 from vipex_bridge.cdr.naming import NothingYet
@@ -29,6 +29,7 @@ from vipex_bridge.cdr.records import (
     Likes,
     Sift,
     end_of,
+    in_another_zone,
     lacking,
     row_of,
     start_of,
@@ -67,17 +68,11 @@ class CsvSource:
         fields = self._newest_line()
         if fields is None:
             return []
-        lines = lacking(self._values(fields), self._source)
-        row = self._row(fields)
-        made = uniqueid_epoch(row.uniqueid)
-        if isinstance(row, CdrRow) and made is not None and row.start is not None:
-            off_s = abs(row.start - made)
-            if 900 < off_s < 15 * 3600:
-                lines.append(
-                    f"{self._source} has times of another zone than {self._timezone}: set usegmtime = no in "
-                    "section [csv] of Asterisk's cdr.conf"
-                )
-        return lines
+        mend = "set usegmtime = no in section [csv] of Asterisk's cdr.conf"
+        return [
+            *lacking(self._values(fields), self._source),
+            *in_another_zone(self._row(fields), self._source, self._timezone, mend),
+        ]
 
     def bad_newest(self) -> BadRow | None:
         """The newest line if it does not hold what a call's does."""

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from vipex_bridge.calls.rows import CdrRow
+from vipex_bridge.calls.rows import CdrRow, uniqueid_epoch
 from vipex_bridge.cdr.columns import to_row
 from vipex_bridge.config.settings import Cdr
 from vipex_bridge.errors import SourceError
@@ -34,6 +34,11 @@ _WITHOUT = {
 }
 
 _REMEMBERED = 10_000
+_QUARTER_S = 900
+_SAME_S = 5.0
+"""How much later than its channel a row begins at the most that begins with it."""
+_MOST_QUARTERS = 27 * 4
+"""No two zones are further apart."""
 
 _Record = TypeVar("_Record")
 
@@ -77,6 +82,27 @@ def lacking(have: Collection[str], source: str) -> list[str]:
     """One line for each column (our names) that is not among those the source has, and what follows."""
     return [
         f"{source} has no column {ours}: {effect}" for ours, effect in _WITHOUT.items() if ours not in have
+    ]
+
+
+def in_another_zone(row: CdrRow | BadRow | None, source: str, timezone: ZoneInfo, mend: str) -> list[str]:
+    """A line when the row's start is that of another time zone, by the epoch in its uniqueid; else none.
+
+    `mend` is what to do in Asterisk. Zones are whole quarters of an hour apart; a row that merely began
+    later than its channel is not.
+    """
+    made = uniqueid_epoch(row.uniqueid) if isinstance(row, CdrRow) else None
+    if not isinstance(row, CdrRow) or made is None or row.start is None:
+        return []
+    quarters = round((row.start - made) / _QUARTER_S)
+    is_by_quarters = abs(row.start - made - quarters * _QUARTER_S) <= _SAME_S
+    if not is_by_quarters or not 1 <= abs(quarters) < _MOST_QUARTERS:
+        return []
+    minutes = abs(quarters) * 15
+    off = f"{minutes // 60}:{minutes % 60:02d} h {'ahead of' if quarters > 0 else 'behind'}"
+    return [
+        f"{source} has times of another zone than {timezone} (the newest row is {off} its uniqueid): "
+        f"{mend}, or correct `timezone`"
     ]
 
 

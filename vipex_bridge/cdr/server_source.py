@@ -28,6 +28,7 @@ from vipex_bridge.cdr.records import (
     Likes,
     Sift,
     end_of,
+    in_another_zone,
     lacking,
     row_of,
     rows_at,
@@ -85,21 +86,26 @@ class ServerSource:
         return self._table.name
 
     def check(self) -> list[str]:
-        """One line for each column, and each index, that the table lacks."""
+        """One line for each column, and each index, that the table lacks, and for times of another zone."""
         with self._table.open() as connection:
             have = self._columns(connection)
             lines = self._table.unindexed(connection, [self._start(have)])
-        return [*lines, *lacking(have, self._table.source)]
+            row = self._newest_row(connection, have)
+        mend = "set usegmtime = no where Asterisk's configuration has it, let it run in that zone (TZ)"
+        other = in_another_zone(row, self._table.source, self._timezone, mend)
+        return [*lines, *lacking(have, self._table.source), *other]
 
     def bad_newest(self) -> BadRow | None:
         """The row of the newest start if its columns do not hold what a call's do."""
         with self._table.open() as connection:
-            have = self._columns(connection)
-            start = named_column(self._start(have))
-            query = self._table.select(*map(named_column, have.values())).order_by(start.desc()).limit(1)
-            found = connection.execute(query.where(start.is_not(None))).first()
-        row = self._row(dict(zip(have, found, strict=True))) if found is not None else None
+            row = self._newest_row(connection, self._columns(connection))
         return row if isinstance(row, BadRow) else None
+
+    def _newest_row(self, connection: Connection, have: Mapping[str, str]) -> CdrRow | BadRow | None:
+        start = named_column(self._start(have))
+        query = self._table.select(*map(named_column, have.values())).order_by(start.desc()).limit(1)
+        found = connection.execute(query.where(start.is_not(None))).first()
+        return self._row(dict(zip(have, found, strict=True))) if found is not None else None
 
     def newest(self) -> Cursor:
         """The cursor behind all rows that are there: of those of the last day it is known which."""

@@ -25,6 +25,7 @@ from vipex_bridge.cdr.records import (
     Likes,
     Sift,
     end_of,
+    in_another_zone,
     lacking,
     row_of,
     rows_at,
@@ -57,10 +58,14 @@ class SqliteSource:
         return self._table.name
 
     def check(self) -> list[str]:
-        """One line for each column that the table lacks."""
+        """One line for each column that the table lacks, and when its times are of another zone."""
         with self._table.open() as connection:
             have = self._columns(connection)
-        return lacking(have, f"CDR source {self._table.path}")
+            newest = self._read(connection, have, newest=True, limit=1)
+        source = f"CDR source {self._table.path}"
+        row = self._row(newest[-1]) if newest else None
+        mend = "let Asterisk run in that zone (TZ)"
+        return [*lacking(have, source), *in_another_zone(row, source, self._timezone, mend)]
 
     def bad_newest(self) -> BadRow | None:
         """The newest row if its columns do not hold what a call's do."""

@@ -37,7 +37,7 @@ def text_of(choices: Choices) -> str:
         _key(
             "timezone",
             choices.zone,
-            "Time zone of the CDR and of the times that are sent. Default: the machine's.",
+            "Time zone of the times in CDR and CEL, and of those that are sent. Default: the machine's.",
         ),
         _ASTERISK.format(
             host=_quoted(ami.host),
