@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from vipex_bridge import privacy
+from vipex_bridge.cli import journal
 from vipex_bridge.config.settings import Privacy
 from vipex_bridge.printable import printable
 
@@ -63,6 +64,11 @@ def _json(logger: object, method: str, event: MutableMapping[str, Any]) -> str:
     return line if line.isprintable() else _UNSEEN.sub(_escaped, line)
 
 
+def _in_journal(logger: object, method: str, event: MutableMapping[str, Any]) -> str:
+    """The same with its priority, by which `journalctl -p` chooses."""
+    return journal.prefix(str(event.get("level", method))) + _json(logger, method, event)
+
+
 def _escaped(found: re.Match[str]) -> str:
     char = found[0]
     return char if char.isprintable() else json.dumps(char)[1:-1]
@@ -84,7 +90,7 @@ def configure(count: Callable[[str, str], None] = lambda level, event: None) -> 
         # Plain, as prettier ones show locals.
         structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
         if on_terminal
-        else _json
+        else (_in_journal if journal.is_there() else _json)
     )
     processors: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from vipex_bridge import __version__
+from vipex_bridge.cli import journal
 from vipex_bridge.errors import BridgeError, ConfigurationError, UsageError
 from vipex_bridge.printable import printable
 
@@ -57,15 +58,20 @@ def main(argv: list[str] | None = None) -> int:
         return int(_module(arguments.command).run(arguments))
     except ConfigurationError as error:
         for fault in error.faults:
-            print(printable(str(fault)), file=sys.stderr)
+            _say(str(fault))
         return 2
     except BridgeError as error:
-        print(printable(f"vipex-bridge: {error}"), file=sys.stderr)
+        _say(f"vipex-bridge: {error}")
         return 2 if isinstance(error, UsageError) else 1
     except BrokenPipeError:
         return 0
     except KeyboardInterrupt:
         return 1
+
+
+def _say(fault: str) -> None:
+    begins = journal.prefix("error") if journal.is_there() else ""
+    print(f"{begins}{printable(fault)}", file=sys.stderr)
 
 
 def _module(name: str) -> Any:
