@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from vipex_bridge.config.settings import Settings
+from vipex_bridge.errors import StoreError
 from vipex_bridge.privacy import keys_masked
+from vipex_bridge.store import database
 from vipex_bridge.store.store import Store
 
 _KEYS_NOTED = "ivr digits is "
@@ -16,13 +20,35 @@ _KEYS_NOTED = "ivr digits is "
 
 
 @contextmanager
-def opened(settings: Settings) -> Iterator[Store]:
-    """The store of the configuration, for the length of a `with` block."""
+def opened(settings: Settings, *, makes_it: bool = False) -> Iterator[Store]:
+    """The store of the configuration, for the length of a `with` block.
+
+    Raises StoreError when there is none yet, unless the command `makes_it` then.
+    """
+    kept = database.of(settings.store.reveal(), settings.node)
+    if (trouble := kept.trouble()) is not None:
+        if not makes_it:
+            raise StoreError(f"{kept.name} {trouble}")
+        if os.geteuid() == 0:
+            _make_as_its_folder(Path(kept.name))
     store = Store(settings.store.reveal(), settings.node, alone=False)
     try:
         yield store
     finally:
         store.close()
+
+
+def _make_as_its_folder(file: Path) -> None:
+    """An empty file of the folder's owner, for the bridge may be another user than this command's.
+
+    SQLite gives the files that it keeps beside it the same owner.
+    """
+    folder = file.parent.stat()
+    made = os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        os.fchown(made, folder.st_uid, folder.st_gid)
+    finally:
+        os.close(made)
 
 
 def shown(text: str, settings: Settings) -> str:

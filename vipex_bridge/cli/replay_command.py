@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     rows = counted(source.since(since - MARGIN_S, until + MARGIN_S), "CDR rows read")
     groups = _calls(rows, since, until)
     calls = queued = 0
-    with opened(settings) as store, progress("replay", len(groups)) as shown:
+    with opened(settings, makes_it=True) as store, progress("replay", len(groups)) as shown:
         for replayed in replay(settings, store, groups, log_of(settings), client, now):
             shown.say(line_of(replayed, settings.timezone))
             shown.step()
