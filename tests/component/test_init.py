@@ -22,6 +22,7 @@ from vipex_bridge.cli.main import main
 from vipex_bridge.config.load import load
 from vipex_bridge.setup.journal import WrittenFile, sha256
 from vipex_bridge.setup.journal import load as load_journal
+from vipex_bridge.setup.shipped import texts
 
 
 @contextmanager
@@ -263,9 +264,69 @@ def test_files_that_were_there_are_left_and_told(root: Path, capsys: pytest.Capt
     said = capsys.readouterr().out
     for name, text in mine.items():
         assert (root / name).read_text() == text
-        assert f"{(root / name).resolve()} is there already, and not from init: it is left as it is" in said
+        told = f"{(root / name).resolve()} is there already, and not from init"
+        [line] = [line for line in said.splitlines() if line.startswith(f"  {told}")]
+        assert line.endswith(": it is left as it is")
+    secret = (root / "etc/vipex-bridge/secrets/ami-secret").resolve()
+    assert f"write `username: vipex` and `secret: !file {secret}` under asterisk.ami: it is left" in line
     assert init(root, "--undo") == 0
     assert snapshot(root) == before
+
+
+@pytest.fixture
+def packaged(root: Path) -> Path:
+    """The same machine with the Debian package on it, which brings the example as the configuration."""
+    config = root / "etc/vipex-bridge/config.yaml"
+    config.parent.mkdir()
+    config.write_text(texts()["config.yaml"], "utf-8")
+    config.chmod(0o600)
+    return root
+
+
+def test_the_packages_example_becomes_the_configuration_and_is_put_back(
+    packaged: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = snapshot(packaged)
+    assert init(packaged, "--yes") == 0
+    assert "config.yaml (the bridge's configuration), in place of the example" in capsys.readouterr().out
+    loaded = load(packaged / "etc/vipex-bridge/config.yaml", {}).settings
+    assert loaded.ami is not None
+    user = (packaged / "etc/asterisk/manager.d/vipex.conf").read_text()
+    assert f"secret = {loaded.ami.secret.reveal()}\n" in user
+    after = snapshot(packaged)
+    assert init(packaged, "--yes") == 0
+    assert snapshot(packaged) == after
+    assert init(packaged, "--undo") == 0
+    assert snapshot(packaged) == before
+
+
+def test_an_example_that_was_edited_since_the_init_stays(packaged: Path) -> None:
+    example = (packaged / "etc/vipex-bridge/config.yaml").read_bytes()
+    assert init(packaged, "--yes") == 0
+    config = packaged.resolve() / "etc/vipex-bridge/config.yaml"
+    config.write_bytes(config.read_bytes() + b"# mine\n")
+    assert init(packaged, "--yes") == 0
+    assert config.read_bytes().endswith(b"# mine\n")
+    assert init(packaged, "--undo") == 1
+    assert config.read_bytes().endswith(b"# mine\n")
+    kept = [file.read_bytes() for file in (config.parent / "init").iterdir()]
+    assert example in kept
+
+
+@pytest.mark.parametrize("most_bytes", [900, 4_000, 6_000, 8_000, 10_000, 11_000, 14_000])
+def test_an_init_over_an_example_that_broke_off_is_finished_or_taken_back(
+    packaged: Path, most_bytes: int
+) -> None:
+    before = snapshot(packaged)
+    command = [sys.executable, "-B", "-c", LIMITED, str(most_bytes), "init", "--yes", "--root", str(packaged)]
+    subprocess.run(command, capture_output=True, check=False, timeout=60)
+    assert init(packaged, "--undo") == 0
+    assert snapshot(packaged) == before
+    subprocess.run(command, capture_output=True, check=False, timeout=60)
+    assert init(packaged, "--yes") == 0
+    assert load(packaged / "etc/vipex-bridge/config.yaml", {}).settings.cdr is not None
+    assert init(packaged, "--undo") == 0
+    assert snapshot(packaged) == before
 
 
 def test_a_newer_version_of_our_own_file_replaces_it_and_an_edited_one_stays(root: Path) -> None:

@@ -110,6 +110,7 @@ def _show(found: Found, due: Changes) -> None:
     tell_line(f"outside lines: {', '.join(found.trunks) or 'none found'}")
     for file in due.files:
         note = f": {file.why_left}" if file.why_left else ""
+        note = ", in place of the example that was shipped" if file.replaced is not None else note
         tell_line(f"{_STATES[file.state]} {file.path} ({file.what}){note}")
     for block in due.blocks:
         tell_line(f"+ {block.path}, at its end: {'; '.join(block.lines)}")

@@ -17,10 +17,12 @@ _VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class WrittenFile:
-    """A file that was not there before."""
+    """A file of ours."""
 
     path: Path
     sha256: str
+    backup: str = ""
+    """The name of the copy of what it replaced; '' of a file that was not there."""
 
 
 @dataclass(frozen=True, slots=True)

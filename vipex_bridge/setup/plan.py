@@ -29,6 +29,10 @@ class Own:
     what: str
     mode: int = 0o644
     is_bridges: bool = False
+    instead_of: str = field(default="", repr=False)
+    """A text that may stand there and is replaced; '' for none."""
+    if_left: str = ""
+    """What to write by hand where somebody else's file is there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,17 @@ def propose(found: Found, shipped: Mapping[str, str], places: Places, secret: st
     draft.own += [
         Own(str(places.secret), f"{secret}\n", "the AMI user's secret", 0o640, is_bridges=True),
         Own(f"{folder}/config.example.yaml", example, "every key, explained", 0o640, is_bridges=True),
-        Own(str(places.config), text_of(choices), "the bridge's configuration", 0o640, is_bridges=True),
+        Own(
+            str(places.config),
+            text_of(choices),
+            "the bridge's configuration",
+            0o640,
+            is_bridges=True,
+            # The Debian package brings it, with a secret that no AMI user has.
+            instead_of=example,
+            if_left=f"write `username: {user.username}` and `secret: !file {places.secret}` "
+            "under asterisk.ami",
+        ),
     ]
     if not found.trunks:
         draft.by_hand.append(f"{places.config}: name your outside lines under numbers.trunks: none was found")

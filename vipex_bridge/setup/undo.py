@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vipex_bridge.errors import BridgeError
-from vipex_bridge.setup.journal import Journal, WrittenBlock, WrittenFile, sha256
+from vipex_bridge.setup.journal import Journal, WrittenBlock, WrittenFile, replace_file, sha256
 from vipex_bridge.setup.plan import without
 
 
@@ -69,10 +69,12 @@ def _forget_block(block: WrittenBlock, journal: Journal) -> None:
 
 def _file(file: WrittenFile, journal: Journal, is_dry: bool) -> str:
     try:
-        is_ours = sha256(file.path.read_bytes()) == file.sha256
+        present: bytes | None = file.path.read_bytes()
     except FileNotFoundError:
-        is_ours = True
-    if not is_ours:
+        present = None
+    if file.backup:
+        return _replaced(file, present, journal, is_dry)
+    if present is not None and sha256(present) != file.sha256:
         return f"{file.path}: was changed since, so it is left: delete it if you do not need it"
     if not is_dry:
         file.path.unlink(missing_ok=True)
@@ -81,6 +83,23 @@ def _file(file: WrittenFile, journal: Journal, is_dry: bool) -> str:
         del journal.files[file.path]
         journal.save()
     return f"{file.path}: gone"
+
+
+def _replaced(file: WrittenFile, present: bytes | None, journal: Journal, is_dry: bool) -> str:
+    """Puts back what the file replaced."""
+    copy = journal.backup(file.backup)
+    # Without a copy init broke off before it wrote anything there.
+    before = copy.read_bytes() if copy.exists() else present
+    if present is not None and present != before and sha256(present) != file.sha256:
+        return f"{file.path}: was changed since, so it is left: what it replaced is {copy}"
+    if not is_dry:
+        if before is not None and present is not None and present != before:
+            about = file.path.stat()
+            replace_file(file.path, before, about.st_mode & 0o7777, (about.st_uid, about.st_gid))
+        del journal.files[file.path]
+        journal.save()
+        copy.unlink(missing_ok=True)
+    return f"{file.path}: {'is gone already' if present is None else 'as it was before'}"
 
 
 def _rest(journal: Journal) -> Iterator[str]:

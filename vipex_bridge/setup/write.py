@@ -15,6 +15,7 @@ from vipex_bridge.setup.journal import Journal, WrittenBlock, WrittenFile, repla
 from vipex_bridge.setup.plan import Own, Plan, block, without
 
 BRIDGES_GROUP = "vipex-bridge"
+_NOT_OURS = "is there already, and not from init"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class FileChange:
     what: str
     state: str
     why_left: str = ""
+    replaced: bytes | None = field(default=None, repr=False)
+    """What stands there now and is not init's, but may be replaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +80,15 @@ def apply(due: Changes, journal: Journal, *, compiles: bool, step: Callable[[Pat
         written = [file for file in due.files if file.state in ("new", "newer")]
         _begin(journal)
         for file in written:
-            journal.files[file.path] = WrittenFile(file.path, sha256(file.data))
+            journal.files[file.path] = WrittenFile(file.path, sha256(file.data), _copy_of(file, journal))
         for each in due.blocks:
             journal.blocks[each.path] = _noted(each, journal)
         journal.save()
         for each in due.blocks:
             _keep(each, journal)
         for file in written:
+            if file.replaced is not None:
+                _keep_copy(journal.files[file.path].backup, file.replaced, journal)
             _make_folder(file.path.parent, journal, file.owner, 0o750 if _is_secret(file) else 0o755)
             replace_file(file.path, file.data, file.mode, file.owner)
             if compiles and file.path.suffix == ".py":
@@ -115,8 +120,12 @@ def _file(own: Own, journal: Journal, real: Callable[[str], Path], asterisk: tup
     path = Path(own.path) if own.is_bridges else real(own.path)
     data = own.text.encode("utf-8", "surrogateescape")
     owner = _bridges_owner() if own.is_bridges else asterisk
+    if own.instead_of and _bytes(path) == own.instead_of.encode("utf-8", "surrogateescape") != data:
+        # As it is readable now, so that it can be put back as it was.
+        return FileChange(path, data, _mode(path), _owner(path), own.what, "newer", "", _bytes(path))
     state, why = _state(path, data, journal)
-    return FileChange(path, data, own.mode, owner, own.what, state, why)
+    advice = f": {own.if_left}" if why == _NOT_OURS and own.if_left else ""
+    return FileChange(path, data, own.mode, owner, own.what, state, f"{why}{advice}")
 
 
 def _bridges_owner() -> tuple[int, int]:
@@ -132,7 +141,7 @@ def _state(path: Path, data: bytes, journal: Journal) -> tuple[str, str]:
         return "same", ""
     ours = journal.files.get(path)
     if ours is None:
-        return "left", "is there already, and not from init"
+        return "left", _NOT_OURS
     if sha256(present) == ours.sha256:
         return "newer", ""
     return "left", "was changed since init wrote it"
@@ -186,8 +195,21 @@ def _noted(change: BlockChange, journal: Journal) -> WrittenBlock:
 def _keep(change: BlockChange, journal: Journal) -> None:
     """Keeps a copy of the file as it is before the first block."""
     copy = journal.blocks[change.path].backup
-    if change.before is not None and copy and not journal.backup(copy).exists():
-        replace_file(journal.backup(copy), change.before, 0o600)
+    if change.before is not None:
+        _keep_copy(copy, change.before, journal)
+
+
+def _keep_copy(name: str, before: bytes, journal: Journal) -> None:
+    if name and not journal.backup(name).exists():
+        replace_file(journal.backup(name), before, 0o600)
+
+
+def _copy_of(file: FileChange, journal: Journal) -> str:
+    """The name of the copy of what this file replaces, or replaced when init wrote it first."""
+    earlier = journal.files.get(file.path)
+    if earlier is not None and earlier.backup:
+        return earlier.backup
+    return next(_free_names(journal, file.path.name)) if file.replaced is not None else ""
 
 
 def _free_names(journal: Journal, name: str) -> Iterator[str]:
@@ -195,6 +217,7 @@ def _free_names(journal: Journal, name: str) -> Iterator[str]:
     while True:
         candidate = f"{name}.before" if not number else f"{name}.before{number}"
         taken = {block.backup for block in journal.blocks.values()}
+        taken |= {file.backup for file in journal.files.values()}
         if candidate not in taken and not journal.backup(candidate).exists():
             yield candidate
         number += 1
