@@ -79,10 +79,24 @@ def test_rows_are_read_by_the_column_names_of_the_configured_source(
 
 
 @pytest.mark.parametrize("content", [b"", b"no AMI at all\n", b"\x00\xff" * 50])
-def test_what_is_no_recording_tells_nothing(
+def test_what_is_no_recording_is_refused(
     config: Path, tmp_path: Path, content: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "bug.log").write_bytes(content)
+    file = tmp_path / "bug.log"
+    for data in (content, gzip.compress(content)):
+        file.write_bytes(data)
+        code, out, errors = said(config, capsys, file)
+        assert (code, out, errors.count("\n")) == (1, "", 1)
+        assert errors.startswith(f"vipex-bridge: {file}: is no capture")
+    assert said(config, capsys, file, "--against", config)[0] == 1
+
+
+def test_a_recording_without_a_call_tells_nothing(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bug.log").write_bytes(
+        b"Asterisk Call Manager/9.0.0\r\nResponse: Success\r\nPing: Pong\r\n\r\n"
+    )
     assert said(config, capsys, tmp_path / "bug.log") == (0, "nothing is told to anybody\n", "")
 
 

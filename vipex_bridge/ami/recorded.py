@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from vipex_bridge.ami.framing import Framer, Message
 from vipex_bridge.ami.resync import Resync
 from vipex_bridge.ami.translate import time_of
 from vipex_bridge.calls import events as ev
+
+
+def is_recording(data: bytes) -> bool:
+    """Whether there is anything of the manager interface in it."""
+    return _MESSAGE.search(data) is not None
 
 
 def events_of(data: bytes) -> Iterator[ev.CallEvent]:
@@ -34,6 +40,7 @@ def events_of(data: bytes) -> Iterator[ev.CallEvent]:
         yield from resync.take(message, at - resync.clock_offset_s)
 
 
+_MESSAGE = re.compile(rb"^(?:Event|Response): ", re.MULTILINE)
 _MARKS = ("corestartupdate", "CoreShowChannelsComplete", "BridgeListComplete")
 
 

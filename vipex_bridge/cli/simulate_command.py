@@ -11,7 +11,7 @@ import zlib
 from dataclasses import replace
 from pathlib import Path
 
-from vipex_bridge.ami.recorded import events_of
+from vipex_bridge.ami.recorded import events_of, is_recording
 from vipex_bridge.bridge.simulation import Simulated, simulate
 from vipex_bridge.calls.events import CallEvent, VariableSet
 from vipex_bridge.calls.rows import CdrRow
@@ -107,9 +107,12 @@ def _lines(told: Simulated, settings: Settings) -> list[str]:
 def _read(path: Path) -> bytes:
     try:
         data = path.read_bytes()
-        return gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
+        data = gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
     except (OSError, EOFError, zlib.error) as error:
         raise BridgeError(f"{path}: cannot be read: {error}") from None
+    if not is_recording(data):
+        raise BridgeError(f"{path}: is no capture: there is no message of the manager interface in it")
+    return data
 
 
 def _rows(path: Path, settings: Settings) -> list[CdrRow]:
