@@ -6,6 +6,7 @@ import json
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from agi_call import agi
@@ -13,6 +14,7 @@ from bridge_process import BridgeProcess
 from free_ports import free_port
 
 from vipex_bridge.cli.main import main
+from vipex_bridge.config.settings import PARAMETERS, SUB_PARAMETERS
 from vipex_bridge.receive.faults import parse_faults
 from vipex_bridge.receive.server import Receiver, parse_answer
 
@@ -111,6 +113,51 @@ def test_render_takes_a_call_from_a_file(beside: Beside, tmp_path: Path) -> None
     (tmp_path / "call.json").write_text(json.dumps(call))
     shown = beside.run("render", "crm", "--call", str(tmp_path / "call.json"))
     assert '"src": "3611111"' in shown
+
+
+def test_of_a_call_from_a_file_what_is_not_known_is_null(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, call = tmp_path / "config.yaml", tmp_path / "call.json"
+    config.write_text(CONFIGURATION.format(folder=tmp_path, agi=1, url="http://127.0.0.1:9"))
+    call.write_text('{"id": 5, "sub_cdrs": [{"exten": "251"}]}')
+
+    def body(client: str, event: str = "ringing") -> dict[str, Any]:
+        assert main(["render", client, "--event", event, "--call", str(call), "--config", str(config)]) == 0
+        shown = capsys.readouterr().out
+        return dict(json.loads(shown[shown.index("{") :]))
+
+    told = body("billing")
+    assert tuple(told) == PARAMETERS["call_end"]
+    [part] = told.pop("sub_cdrs")
+    assert tuple(part) == SUB_PARAMETERS
+    assert (part.pop("exten"), set(part.values())) == ("251", {None})
+    assert (told.pop("id"), set(told.values())) == (5, {None})
+    assert tuple(body("crm")) == PARAMETERS["notify"]
+    assert "exten" not in body("crm", "hangup")
+    call.write_text("{}")
+    assert body("billing")["sub_cdrs"] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('{"id": 5, "foo": 5}', "foo is no field of a call"),
+        ('{"sub_cdrs": [{}, {"priec": 1}]}', "sub_cdrs[1].priec is no field of a call"),
+        ('{"scr": "1"}', 'scr is no field of a call, did you mean "src"?'),
+        ('{"sub_cdrs": 5}', "sub_cdrs must be a list of JSON objects"),
+        ('{"id": 5} {"id": 6}', "must hold one JSON object and nothing behind it, but a time line"),
+        ("[]", "must hold one JSON object"),
+        ("", "is no JSON"),
+    ],
+)
+def test_a_file_that_holds_no_call_is_told(
+    tmp_path: Path, text: str, why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call = tmp_path / "call.json"
+    call.write_text(text)
+    assert main(["render", "billing", "--config", str(EXAMPLE), "--call", str(call)]) == 1
+    assert capsys.readouterr().err.startswith(f"vipex-bridge: {call}: {why}")
 
 
 def test_try_sends_a_lookup_and_prints_the_variables(beside: Beside) -> None:

@@ -106,6 +106,19 @@ def test_a_call_replayed_again_is_the_same_call_in_a_new_delivery(past: Past) ->
     assert len(first) == 3
 
 
+def test_what_calls_shows_of_one_can_be_rendered_as_it_was_told(past: Past, tmp_path: Path) -> None:
+    past.run("replay", "--since", "2026-11-23 00:00", "--client", "billing")
+    past.bridge.wait_for("delivery.sent", client="billing")
+    for request in past.receiver.wait_for(3, 20.0):
+        told = json.loads(request.body)
+        shown = past.run("calls", str(told["id"]))
+        assert not shown.rstrip().endswith("}"), "a time line follows the JSON"
+        file = tmp_path / "shown"
+        file.write_text(shown)
+        rendered = past.run("render", "billing", "--call", str(file))
+        assert json.loads(rendered[rendered.index("{") :]) == told
+
+
 def test_replay_names_what_is_wrong(past: Past) -> None:
     done = past.bridge.command("replay", "--since", "1h", "--client", "crm")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)

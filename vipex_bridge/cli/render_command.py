@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from vipex_bridge.bridge.telling import fresh_token
 from vipex_bridge.cli.configuration import client_of, load_working
+from vipex_bridge.cli.given_call import fields_in
 from vipex_bridge.cli.telling import tell
 from vipex_bridge.config.settings import Client, Settings
 from vipex_bridge.deliver.fill import masked
-from vipex_bridge.errors import BridgeError
 from vipex_bridge.privacy import call_without_keys
 from vipex_bridge.render.request import Request, as_text
 from vipex_bridge.render.requests import render
@@ -29,7 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of a notification (default: ringing)",
     )
     parser.add_argument(
-        "--call", metavar="FILE", help="the call as JSON, in the client documentation's fields"
+        "--call",
+        metavar="FILE",
+        help="the call as JSON, in the client documentation's fields, or as `calls ID` prints it",
     )
     parser.add_argument(
         "--arg", action="append", default=[], metavar="KEY=VALUE", help="as the dialplan passes it"
@@ -57,20 +58,8 @@ def request_of(
     if arguments.call is None:
         fields: Mapping[str, object] = sample_fields(client, event, settings.timezone)
     else:
-        fields = _fields_in(Path(arguments.call))
+        fields = fields_in(Path(arguments.call), client.kind, event)
         # Before it is rendered: a client's own format may send the keys under any name.
         fields = call_without_keys(fields) if hides_keys else fields
     args = dict(part.partition("=")[::2] for part in arguments.arg)
     return render(client, fields, event, args, fresh_token)
-
-
-def _fields_in(path: Path) -> Mapping[str, object]:
-    try:
-        fields = json.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise BridgeError(f"{path}: cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise BridgeError(f"{path}: is no JSON: {error}") from None
-    if not isinstance(fields, dict):
-        raise BridgeError(f"{path}: must hold one JSON object, a call in the documentation's fields")
-    return fields
