@@ -198,6 +198,24 @@ def test_reload_takes_a_good_configuration_and_refuses_a_bad_one(beside: Beside)
     assert agi(beside.agi_port, "notify", "crm2")["VIPEX_STATUS"] == "OK"
 
 
+def test_a_reload_names_what_only_a_restart_takes(beside: Beside) -> None:
+    good = beside.bridge.config.read_text()
+    beside.bridge.config.write_text(
+        f"node: another\n{good}".replace(
+            "agi: {", "ami: {username: vipex, secret: x}\n  agi: {allow: '::1', "
+        )
+    )
+    beside.bridge.signal(signal.SIGHUP)
+    told = beside.bridge.wait_for("configuration.needs_restart")
+    assert (told["keys"], told["level"]) == (["node", "asterisk.ami"], "warning")
+    beside.bridge.wait_for("configuration.reloaded")
+    mark = beside.bridge.mark()
+    beside.bridge.config.write_text(good.replace("timezone: Europe/Budapest", "timezone: UTC"))
+    beside.bridge.signal(signal.SIGHUP)
+    beside.bridge.wait_for("configuration.reloaded", after=mark)
+    assert not [line for line in beside.bridge.lines[mark:] if line["event"] == "configuration.needs_restart"]
+
+
 def test_a_second_bridge_on_the_same_store_is_refused_in_one_line(beside: Beside) -> None:
     done = beside.bridge.command("run")
     assert done.returncode == 1

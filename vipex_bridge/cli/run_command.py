@@ -6,6 +6,7 @@ import argparse
 import asyncio
 
 from vipex_bridge.cli.configuration import load_working
+from vipex_bridge.config import restart
 from vipex_bridge.config.settings import Settings
 
 
@@ -34,11 +35,18 @@ def run(arguments: argparse.Namespace) -> int:
             log.warning("configuration.readable_by_all", file=str(file.file), what=file.what)
         return settings
 
+    def reread() -> Settings:
+        now = read()
+        keys = restart.waiting(settings, now)
+        if keys:
+            log.warning("configuration.needs_restart", keys=list(keys))
+        return now
+
     limits.raise_open_files()
     settings = read()
 
     async def serve() -> None:
-        await Daemon(settings, read, metrics).run()
+        await Daemon(settings, reread, metrics).run()
 
     asyncio.run(serve())
     return 0
