@@ -193,3 +193,16 @@ def test_mistakes_are_told_with_their_line(tmp_path: Path, text: str, faults: li
     with pytest.raises(ConfigurationError) as error:
         load(file, {})
     assert [str(fault) for fault in error.value.faults] == [f"{file}:{fault}" for fault in faults]
+
+
+def test_mistakes_in_a_file_of_users_are_told_like_those_of_the_configuration(tmp_path: Path) -> None:
+    users = tmp_path / "users.yaml"
+    users.write_text("251: 6\n252: {user_i: 7}\n253:\n  user_id: 8\n  user_number: [1]\n")
+    file = tmp_path / "c.yaml"
+    file.write_text("numbers: {users: users.yaml}\n")
+    with pytest.raises(ConfigurationError) as error:
+        load(file, {})
+    assert [str(fault) for fault in error.value.faults] == [
+        f'{users}:2: 252.user_i: unknown key, did you mean "user_id"?',
+        f"{users}:5: 253.user_number: must be text, not a list",
+    ]

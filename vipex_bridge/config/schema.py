@@ -203,6 +203,8 @@ def read_users(file: Path) -> tables.Users:
     """The users of a CSV or YAML file. Raises TableError with every fault of it."""
     if file.suffix.lower() not in (".yaml", ".yml"):
         return tables.read_users(file)
+    from vipex_bridge.config import wording  # which knows this module's models
+
     source = yaml_reader.read(file, {})
     entries, faults = [], list(source.faults)
     for extension, data in source.data.items():
@@ -211,11 +213,10 @@ def read_users(file: Path) -> tables.Users:
             said = data if isinstance(data, dict) else {"user_id": data}
             entries.append(UserEntry.model_validate({**said, "extension": extension}))
         except ValidationError as error:
-            for found in error.errors():
-                path = yaml_reader.dotted((extension, *found["loc"]))
-                faults.append(
-                    Fault(*place, path, values.one_line(found["msg"].removeprefix("Value error, ")))
-                )
+            for inside, what in wording.faults_of(error, UserEntry):
+                path = (extension, *inside)
+                where = source.places.get(path, place)
+                faults.append(Fault(*where, yaml_reader.dotted(path), values.one_line(str(what))))
     if faults:
         raise tables.TableError(faults)
     return tables.Users(_by_extension(entries), file)
