@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import sqlite3
 import ssl
@@ -130,6 +131,13 @@ def test_all_well_is_exit_code_0(doctor: Doctor, faulty_server: FaultyServer, tm
 
 
 # -- AMI --------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="it is root who is told")
+def test_root_is_told_the_same_command_for_the_bridges_user(doctor: Doctor, tmp_path: Path) -> None:
+    told = doctor.line("user", "--root", "/nowhere else")
+    command = f"vipex-bridge doctor --config {tmp_path}/config.yaml --root '/nowhere else'"
+    assert told.endswith(f"as the bridge's user: runuser -u vipex-bridge -g asterisk -- {command}")
 
 
 def test_a_refused_log_in_is_told_with_what_to_do(doctor: Doctor) -> None:

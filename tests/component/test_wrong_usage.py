@@ -37,6 +37,9 @@ WRONG = [
     ["replay", "--since", "2026-13-30"],
     ["replay", "--since", "1h", "--until", "9999-12-31 23:59"],
     ["reconcile", "--since", "9999-12-31 23:59"],
+    ["capture", "x.log", "--seconds", "10s"],
+    ["receive", "--listen", "foo"],
+    ["receive", "--listen", "127.0.0.1:99999"],
 ]
 
 

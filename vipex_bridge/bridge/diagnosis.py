@@ -41,8 +41,13 @@ class Finding:
     says: str
 
 
-def findings(settings: Settings, manager: Conf | None) -> Iterator[Finding]:
-    """What was tried, in order, as it is found; blocking. `manager` is Asterisk's, where it can be read."""
+def findings(
+    settings: Settings, manager: Conf | None, command: str = "vipex-bridge doctor"
+) -> Iterator[Finding]:
+    """What was tried, in order, as it is found; blocking.
+
+    `manager` is Asterisk's, where it can be read; `command` is what tries all this again.
+    """
     yield from _customers(settings)
     yield from _secrets(settings)
     yield from _ami(settings.ami, manager)
@@ -59,7 +64,7 @@ def findings(settings: Settings, manager: Conf | None) -> Iterator[Finding]:
             "user",
             NOTE,
             "tried as root, who may read everything; as the bridge's user: "
-            "runuser -u vipex-bridge -g asterisk -- vipex-bridge doctor",
+            f"runuser -u vipex-bridge -g asterisk -- {command}",
         )
 
 

@@ -38,6 +38,14 @@ def a_limit(text: str) -> int:
     return int(text)
 
 
+def an_address(text: str) -> tuple[str, int]:
+    """Host and port of `HOST:PORT`; without a host this machine alone."""
+    host, _, port = text.rpartition(":")
+    if re.fullmatch(r"[0-9]{1,5}", port) is None or int(port) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no HOST:PORT, such as 127.0.0.1:9000")
+    return host.strip("[]") or "127.0.0.1", int(port)
+
+
 def seconds(text: str) -> float:
     """How long."""
     try:

@@ -18,6 +18,7 @@ from vipex_bridge.ami.link import LoginRefused
 from vipex_bridge.ami.session import Session
 from vipex_bridge.bridge.telling import numbering_of
 from vipex_bridge.cli import logs
+from vipex_bridge.cli.arguments import seconds
 from vipex_bridge.cli.configuration import load_working
 from vipex_bridge.config.settings import Ami, Settings
 from vipex_bridge.errors import AmiError, BridgeError
@@ -26,7 +27,7 @@ from vipex_bridge.errors import AmiError, BridgeError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Where to, how long, and whose numbers."""
     parser.add_argument("file", metavar="FILE", help="a name ending in .gz is compressed")
-    parser.add_argument("--seconds", type=_seconds, metavar="N", help="how long (default: until Ctrl-C)")
+    parser.add_argument("--seconds", type=seconds, metavar="N", help="how long (default: until Ctrl-C)")
     parser.add_argument(
         "--anonymise", action="store_true", help="other numbers and names, and no arguments of the dialplan"
     )
@@ -109,14 +110,14 @@ class Recording:
                 self.over.set()
 
 
-async def _record(ami: Ami, recording: Recording, seconds: float | None) -> None:
+async def _record(ami: Ami, recording: Recording, for_s: float | None) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, recording.over.set)
     session = Session(ami, lambda events: None, on_bytes=recording.take)
     connection = asyncio.create_task(session.run_once())
     over = asyncio.create_task(recording.over.wait())
-    await asyncio.wait({connection, over}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait({connection, over}, timeout=for_s, return_when=asyncio.FIRST_COMPLETED)
     has_ended = connection.done()
     for task in (connection, over):
         task.cancel()
@@ -130,10 +131,3 @@ async def _record(ami: Ami, recording: Recording, seconds: float | None) -> None
 def _anonymiser(settings: Settings) -> Anonymiser:
     # The key is forgotten with this run: nobody can undo what it did.
     return Anonymiser(secrets.token_bytes(32), numbering_of(settings.numbers).is_extension)
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 < seconds < float("inf"):
-        raise ValueError(text)
-    return seconds

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 
 from vipex_bridge.bridge.diagnosis import FAULT, findings
 from vipex_bridge.cli import place
 from vipex_bridge.cli.configuration import load_working
+from vipex_bridge.cli.main import DEFAULT_CONFIG
 from vipex_bridge.cli.telling import tell_line
 from vipex_bridge.errors import BridgeError
 from vipex_bridge.setup.conf import Conf
-from vipex_bridge.setup.found import manager_conf
+from vipex_bridge.setup.found import ASTERISK_CONF, manager_conf
 from vipex_bridge.setup.tree import Tree
 
 
@@ -24,11 +26,23 @@ def run(arguments: argparse.Namespace) -> int:
     """0 when everything works; 1 when something does not."""
     settings = load_working(arguments.config)
     faults = 0
-    for finding in findings(settings, _manager(arguments)):
+    for finding in findings(settings, _manager(arguments), _again(arguments)):
         tell_line(f"{finding.state:<5} {finding.part}: {finding.says}")
         faults += finding.state == FAULT
     tell_line("everything works" if not faults else f"{faults} to mend")
     return 1 if faults else 0
+
+
+def _again(arguments: argparse.Namespace) -> str:
+    """This very command, for another user."""
+    words = ["vipex-bridge", "doctor"]
+    for option, given, default in (
+        ("--config", arguments.config, DEFAULT_CONFIG),
+        ("--root", arguments.root, place.ROOT),
+        ("--asterisk-conf", arguments.asterisk_conf, ASTERISK_CONF),
+    ):
+        words += [] if given == default else [option, given]
+    return shlex.join(words)
 
 
 def _manager(arguments: argparse.Namespace) -> Conf | None:

@@ -110,7 +110,9 @@ def _logged(seen: CallRecord | None, rows: list[CdrRow], settings: Settings) -> 
 
 def _heading(call: StoredCall, known: _Known, settings: Settings) -> list[str]:
     record = known.record
-    if known.seen is None:
+    if known.seen is None and settings.ami is None:
+        seen = "AMI is not configured"
+    elif known.seen is None:
         seen = "AMI saw nothing of it (the bridge was away)"
     elif known.seen.partial:
         seen = "AMI saw a part of it (the bridge or its connection was away for a while)"

@@ -6,11 +6,13 @@ import argparse
 
 from vipex_bridge.setup.found import ASTERISK_CONF
 
+ROOT = "/"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Asterisk's root, and its main file."""
     parser.add_argument(
-        "--root", default="/", metavar="DIR", help="the folder that is Asterisk's root (default: /)"
+        "--root", default=ROOT, metavar="DIR", help="the folder that is Asterisk's root (default: /)"
     )
     parser.add_argument(
         "--asterisk-conf",

@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from vipex_bridge.cli.arguments import an_address
 from vipex_bridge.config.settings import Secret
 from vipex_bridge.config.signing import signing_key
 from vipex_bridge.receive.faults import parse_faults
@@ -14,7 +15,7 @@ from vipex_bridge.receive.server import parse_answer, serve
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Where to listen, what to answer, how to misbehave."""
-    parser.add_argument("--listen", default="127.0.0.1:9000", metavar="HOST:PORT")
+    parser.add_argument("--listen", type=an_address, default="127.0.0.1:9000", metavar="HOST:PORT")
     parser.add_argument(
         "--answer",
         action="append",
@@ -37,18 +38,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serves until interrupted."""
-    host, _, port = arguments.listen.rpartition(":")
+    host, port = arguments.listen
     try:
         answers = dict(parse_answer(text) for text in arguments.answer)
         faults = parse_faults(arguments.fault) if arguments.fault else ()
-        number = int(port)
         key = signing_key(_secret_in(arguments.signing_secret)) if arguments.signing_secret else b""
     except (ValueError, OSError) as error:
         print(f"vipex-bridge receive: {error}", file=sys.stderr)
         return 2
     serve(
-        host.strip("[]") or "127.0.0.1",
-        number,
+        host,
+        port,
         faults=faults,
         answers=answers,
         stream=sys.stdout,

@@ -99,7 +99,7 @@ _HEAD = """\
 #
 # Every key there is, with its explanation, is in config.example.yaml beside this file.
 
-# Clients, for instance one file per customer. Each holds a `clients:` section and nothing else.
+# Clients, for instance one file per customer. Each holds `clients:`, and `tokens:` for the API if wanted.
 include: clients.d/*.yaml
 """
 
