@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import structlog
@@ -13,12 +15,12 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from vipex_bridge.config.settings import Http
+from vipex_bridge.config.settings import Customer, Http, Secret
 from vipex_bridge.server import access, login, strangers
 from vipex_bridge.server.gate import Gate
 from vipex_bridge.server.serving import MOST_CONNECTIONS, Serving
 
-TOKEN = "planted-token-of-the-strangers"
+TOKEN, CUSTOMERS = "planted-token-of-the-strangers", "planted-token-of-a-customer"
 WITHIN_S = 20.0
 LARGE = 16 * 1024 * 1024
 """More than goes into the network when nobody reads."""
@@ -36,9 +38,11 @@ class Doors:
                 Route("/static/{name}", _large),
                 Route("/api/v1/large", _large),
                 Route("/api/v1/stream", self._stream),
+                Route("/api/v1/recordings/stream", self._stream),
             ]
         )
-        gate = Gate(inside, lambda: [TOKEN], lambda: access.CustomerKeys.of(()))
+        keys = access.CustomerKeys.of([Customer(Path("acme.yaml"), (), (Secret(CUSTOMERS),))])
+        gate = Gate(inside, lambda: [TOKEN], lambda: keys)
         inside.router.routes += login.routes(gate)
         self.serving = Serving(gate)
         self.more = asyncio.Event()
@@ -64,6 +68,14 @@ class Doors:
         """The first line that somebody new is answered."""
         reader, _ = await self.open(HEALTHZ)
         return await asyncio.wait_for(reader.readline(), WITHIN_S)
+
+    async def cookie(self) -> str:
+        """That of somebody who has logged in."""
+        form = f"token={TOKEN}"
+        head = f"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: {len(form)}\r\n\r\n"
+        reader, _ = await self.open((head + form).encode())
+        answer = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), WITHIN_S)).decode()
+        return answer.partition("set-cookie: ")[2].partition(";")[0]
 
     async def close(self) -> None:
         for _, writer in self._opened:
@@ -159,20 +171,27 @@ async def test_a_crowd_that_says_nothing_keeps_nobody_out() -> None:
         assert [line["peer"] for line in told] == ["127.0.0.1"]
 
 
+@pytest.mark.parametrize("by", ["token", "a customer's token", "session", "link"])
 async def test_who_was_let_in_takes_its_time_and_is_pushed_out_by_nobody(
-    monkeypatch: pytest.MonkeyPatch,
+    by: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(strangers, "UNKNOWN_S", 0.3)
     async with doors() as server:
-        head = f"GET /api/v1/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"
-        reader, _ = await server.open(head.encode())
+        path, header = "/api/v1/stream", f"X-Api-Key: {TOKEN if by == 'token' else CUSTOMERS}"
+        if by == "session":
+            header = f"Cookie: {await server.cookie()}"
+        elif by == "link":
+            over = int(time.time()) + 600
+            signature = access.sign_link("stream", over, TOKEN)
+            path, header = f"/api/v1/recordings/stream?expires={over}&signature={signature}", "X-A: b"
+        reader, writer = await server.open(f"GET {path} HTTP/1.1\r\nHost: x\r\n{header}\r\n\r\n".encode())
         await asyncio.wait_for(reader.readuntil(b"first\n"), WITHIN_S)
         crowd = [await server.open() for _ in range(strangers.MOST_UNKNOWN + 10)]
         # The last of those who came later is gone: the time is over.
         await ended(crowd[-1])
         server.more.set()
         await asyncio.wait_for(reader.readuntil(b"last\n"), WITHIN_S)
-        await ended((reader, _))
+        await ended((reader, writer))
 
 
 async def test_a_connection_is_used_again_and_each_answer_gives_it_new_time() -> None:
