@@ -25,6 +25,8 @@ from vipex_bridge.errors import AgiError
 AGI = Path(__file__).parents[2] / "agi"
 MAX_NUMBER_BYTES = 79
 UNAVAILABLE = {"VIPEX_HTTP_CODE": "", "VIPEX_STATUS": "UNAVAILABLE"}
+PLACES = ["number", "dnid", "extension"]
+"""The caller's number, and what he dialled."""
 FORGERIES = [
     "36\nagi_arg_1: other",
     "36\nagi_arg_2: menu=vip",
@@ -60,13 +62,17 @@ PIECES = [
 ]  # fmt: skip
 
 
-@given(number=st.lists(st.sampled_from(PIECES), max_size=16).map("".join) | st.sampled_from(FORGERIES))
-@example(number=FORGERIES[7])
-def test_a_sound_environment_says_what_asterisk_said(number: str) -> None:
+@given(
+    where=st.sampled_from(PLACES),
+    number=st.lists(st.sampled_from(PIECES), max_size=16).map("".join) | st.sampled_from(FORGERIES),
+)
+@example(where="number", number=FORGERIES[7])
+@example(where="dnid", number="9\nagi_arg_1: other\n\n200 result=1\n")
+def test_a_sound_environment_says_what_asterisk_said(where: str, number: str) -> None:
     number = number[:MAX_NUMBER_BYTES]
     conversation = Conversation()
     try:
-        said = conversation.feed(environment("lookup", "crm", "menu=main", number=number))
+        said = conversation.feed(environment("lookup", "crm", "menu=main", **{where: number}))
     except AgiError:
         return
     found = [what for what in said if isinstance(what, Environment)]
@@ -74,19 +80,20 @@ def test_a_sound_environment_says_what_asterisk_said(number: str) -> None:
     if found[0].is_sound:
         assert found[0].arguments == ("crm", "menu=main")
         assert found[0].fields["agi_uniqueid"] == "100.1"
-        assert found[0].fields["agi_dnid"] == "3642999408"
+        assert where == "dnid" or found[0].fields["agi_dnid"] == "3642999408"
         assert found[0].fields["agi_context"] == "from-trunk"
         assert len(said) == 1
 
 
+@pytest.mark.parametrize("where", PLACES)
 @pytest.mark.parametrize("forgery", FORGERIES)
 async def test_over_tcp_nobody_is_asked_and_the_call_goes_on(
-    server: AgiServer, handler: FakeHandler, forgery: str
+    server: AgiServer, handler: FakeHandler, where: str, forgery: str
 ) -> None:
     with capture_logs() as logs:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         asterisk = FakeAsterisk(reader, writer)
-        await asterisk.say(environment("lookup", "crm", "menu=main", number=forgery))
+        await asterisk.say(environment("lookup", "crm", "menu=main", **{where: forgery}))
         await asterisk.obey()
     assert {name: asterisk.variables[name] for name in asterisk.order} == UNAVAILABLE
     assert handler.asked == []

@@ -120,3 +120,27 @@ def test_what_was_rendered_before_a_reload_and_committed_after_it_is_parked_with
         deliveries.look()
         assert late is not None
         wait_until(lambda: bridge.status(late) == "failed")
+
+
+def test_what_is_queued_for_a_client_that_comes_with_the_next_reload_waits_for_it(
+    bridge: Bridge, faulty_server: FaultyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`replay --client NEW` reads the new file before the bridge does."""
+    looked = threading.Semaphore(0)
+    looks = bridge.store.due_by_client
+
+    def counted() -> object:
+        looked.release()
+        return looks()
+
+    with bridge.running(client("crm")) as deliveries:
+        [early] = queued(bridge.store, new(url=faulty_server.url))
+        monkeypatch.setattr(bridge.store, "due_by_client", counted)
+        # The second look begins when the first has ended.
+        for _ in range(2):
+            deliveries.look()
+            assert looked.acquire(timeout=10)
+        assert bridge.status(early) == "queued"
+        deliveries.reload(settings_of(client("crm"), client()))
+        bridge.wait_for(1)
+    assert bridge.status(early) == "delivered"

@@ -12,20 +12,28 @@ from vipex_bridge.agi.call import AgiCall
 from vipex_bridge.lookup.result import LookupResult
 
 
-def environment(script: str, *arguments: str, uniqueid: str = "100.1", number: str = "3642999425") -> bytes:
+def environment(
+    script: str,
+    *arguments: str,
+    uniqueid: str = "100.1",
+    number: str = "3642999425",
+    dnid: str = "3642999408",
+    extension: str = "3642999408",
+) -> bytes:
     """What FastAGI says first; for a script of agi-bin, `script` is ''."""
     lines = [
         *([f"agi_network_script: {script}"] if script else []),
         f"agi_request: {f'agi://127.0.0.1/{script}' if script else 'vipex'}",
         "agi_channel: PJSIP/trunk-00000012",
         f"agi_uniqueid: {uniqueid}",
+        "agi_version: 22.10.1",
         f"agi_callerid: {number}",
         "agi_calleridname: unknown",
         *(f"agi_calling{what}: 0" for what in ("pres", "ani2", "ton", "tns")),
-        "agi_dnid: 3642999408",
+        f"agi_dnid: {dnid}",
         "agi_rdnis: unknown",
         "agi_context: from-trunk",
-        "agi_extension: 3642999408",
+        f"agi_extension: {extension}",
         "agi_priority: 1",
         "agi_enhanced: 0.0",
         "agi_accountcode: ",

@@ -4,10 +4,9 @@ Rules from Asterisk's `res_agi`: one command is one line of less than `AGI_BUF_L
 `parse_args` knows the characters `"` and `\\` and no others; every command gets one reply, of one line or
 of several; FastAGI sends the line `HANGUP` between two replies when the caller is gone.
 
-It writes a caller's number as it came, line breaks included (`%0A` in a SIP address), so a caller can add
-lines to the environment, or end it early. Asterisk writes every line by itself too, and the arguments last,
-so an added line is there twice, or an argument is too early. A number is at most 79 bytes, which is shorter
-than the lines that come after it: they are not there when it ended the environment.
+It writes numbers as they came, line breaks included (`%0A` in a SIP address), so a caller can add lines to
+the environment, or end it early. A number is at most 79 bytes, too short for all the lines that come after
+it: what Asterisk says is sound when each is there once, in the order in which it writes them.
 """
 
 from __future__ import annotations
@@ -30,7 +29,9 @@ _AFTER_THE_NUMBER = (
     "agi_rdnis", "agi_context", "agi_extension", "agi_priority", "agi_enhanced", "agi_accountcode",
     "agi_threadid",
 )  # fmt: skip
-"""`setup_env` of `res_agi`, up to the arguments. Another client than Asterisk may leave some out."""
+"""`setup_env` of `res_agi`, up to the arguments."""
+_ASTERISKS_OWN = "agi_version"
+"""Written before all that a caller has a say in. Clients of AGI that do without it may leave lines out."""
 _MAX_NUMBER_BYTES = 79
 """`AST_MAX_EXTENSION` without its end."""
 
@@ -165,7 +166,7 @@ class Conversation:
             raise AgiError("no AGI environment: the peer is no Asterisk")
         elif line.strip() == b"":
             self._environment = None
-            self._is_sound = not self._repeats and _is_beyond_a_number(list(fields))
+            self._is_sound = not self._repeats and _is_whole(list(fields))
             return Environment(fields, _arguments(fields), self._is_sound)
         # Else it is the rest of a caller name or argument with a line break in it.
         return None
@@ -198,13 +199,15 @@ class Conversation:
         return reply
 
 
-def _is_beyond_a_number(names: list[str]) -> bool:
-    """Whether no caller's number can have written the end of these lines, and the arguments come last."""
+def _is_whole(names: list[str]) -> bool:
+    """Whether no number can have written the end of these lines, nor an argument among them."""
     arguments = [name for name in names if name.startswith("agi_arg_")]
     if names[len(names) - len(arguments) :] != arguments:
         return False
-    after = sum(len(f"{name}:\n") for name in names if name in _AFTER_THE_NUMBER)
-    return "agi_callerid" not in names or after > _MAX_NUMBER_BYTES
+    after = [name for name in names if name in _AFTER_THE_NUMBER]
+    if _ASTERISKS_OWN in names:
+        return tuple(after) == _AFTER_THE_NUMBER
+    return "agi_callerid" not in names or sum(len(f"{name}:\n") for name in after) > _MAX_NUMBER_BYTES
 
 
 def _arguments(fields: Mapping[str, str]) -> tuple[str, ...]:

@@ -34,7 +34,7 @@ def events_of(data: bytes) -> Iterator[ev.CallEvent]:
             # Not before: a session asks after its first Pong, and one that comes later ends the waiting.
             resync.expect(status, channels, bridges)
             asked = set()
-        if message.get("ping") == "Pong":
+        if message.get("ping") == "Pong" and "event" not in message:
             resync.expect_pong(message.get("actionid", ""))
         at = time_of(message, at)
         yield from resync.take(message, at - resync.clock_offset_s)

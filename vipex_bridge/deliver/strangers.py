@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import structlog
 
 from vipex_bridge.config.settings import Settings
@@ -13,13 +15,19 @@ from vipex_bridge.store.store import Store
 log = structlog.get_logger()
 
 
-def park_strangers(store: Store, settings: Settings, now: float) -> None:
-    """Park it, with the reason, for `resend`. A store that fails is logged: the next look does it."""
+def park_strangers(
+    store: Store, settings: Settings, now: float, names: Collection[str] | None = None
+) -> None:
+    """Park what those of `names` (None: all) have that are no clients, with the reason, for `resend`.
+
+    A store that fails is logged: the next look does it.
+    """
     if settings.disabled:
         # Its client may be in a file that is at fault, and will be back.
         return
     try:
-        for name in store.queue_depths(now).keys() - clients_of(settings).keys():
+        queued = store.queue_depths(now).keys() if names is None else set(names)
+        for name in queued - clients_of(settings).keys():
             reason = no_client(name)
             with store.write(now) as writer:
                 parked = writer.park(name, reason)

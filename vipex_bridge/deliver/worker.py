@@ -220,13 +220,12 @@ class Deliveries:
             try:
                 self._queue_strays()
                 now = self._timing.now()
-                due_by_client = self._store.due_by_client()
-                if due_by_client.keys() - clients_of(self._settings).keys():
-                    # Rendered before the reload that took its client away, and committed after it.
-                    self._park_strangers()
-                for name, due in due_by_client.items():
+                for name, due in self._store.due_by_client().items():
                     lane = self._lanes.get(name)
-                    if due > now:
+                    if lane is not None and lane.client is None:
+                        # Rendered before the reload that took its client away, and committed after it.
+                        park_strangers(self._store, self._settings, self._clock(), [name])
+                    elif due > now:
                         wait_s = min(wait_s, due - now)
                     elif lane is not None:
                         lane.wake_one()

@@ -12,6 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from vipex_bridge.ami.framing import Framer
+from vipex_bridge.ami.recorded import events_of
 from vipex_bridge.ami.translate import translate
 from vipex_bridge.calls import events as ev
 from vipex_bridge.errors import AmiError
@@ -128,3 +129,9 @@ def test_a_channel_told_whole_does_not_fit_into_a_number() -> None:
     named = ("Event", *re.findall(r"\{p\}(\w+):", CHANNEL))
     shortest = sum(len(f"{header}:\n") for header in named if header != "Language")
     assert shortest > 2 * MAX_NUMBER_BYTES
+
+
+def test_a_pong_written_into_an_event_takes_it_out_of_no_recording() -> None:
+    """Whoever plays a capture sees what the bridge saw."""
+    forged = stream("Newchannel", number="36\r\nPing: Pong\r\nActionID: 9")
+    assert [type(event) for event in events_of(forged)] == [ev.NewChannel]
