@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from vipex_bridge.bridge.ending import Ending
 from vipex_bridge.bridge.telling import Telling, numbering_of
-from vipex_bridge.calls.events import ConnectionLost, NewChannel
+from vipex_bridge.calls.events import NewChannel
 from vipex_bridge.calls.tracker import Tracker
 from vipex_bridge.cdr.poller import Poller
 from vipex_bridge.config.load import load_text
@@ -205,42 +205,6 @@ def test_a_call_at_a_time_that_no_calendar_has_harms_only_itself(tmp_path: Path)
     failed = [delivery for delivery in told if delivery.status == "failed"]
     assert [delivery.event for delivery in failed] == ["hangup", "arrival", "call_end"]
     assert all("no time of this calendar" in (delivery.error or "") for delivery in failed)
-
-
-@pytest.mark.parametrize("ami_is_back", [False, True])
-def test_a_hangup_that_ami_missed_is_told_once_where_a_commits_fate_is_not_known(
-    tmp_path: Path, *, ami_is_back: bool
-) -> None:
-    bench = Bench(tmp_path, clients=CRM)
-    story = inbound_example(START)
-    story.events, ends = story.events[:-4], story.events[-4:]
-    bench.happens(story)
-    bench.connected = False
-    bench.live.on_events([ConnectionLost(bench.now)])
-    bench.row()
-    write, is_silent = bench.store.write, True
-
-    @contextmanager
-    def kept_but_not_answered(now: float) -> Iterator[Writer]:
-        nonlocal is_silent
-        with write(now) as writer:
-            yield writer
-        if is_silent and bench.told():
-            is_silent = False
-            raise StoreError("no answer within 10 s")
-
-    bench.store.write = kept_but_not_answered  # type: ignore[method-assign]
-    while is_silent:
-        bench.step(1)
-    if ami_is_back:
-        bench.connected = True
-        bench.live.on_events(ends)
-        assert asyncio.run(bench.live.commit())
-    bench.step(60)
-    bench.step(60)
-    with closing(bench.store):
-        assert [delivery.event for delivery in bench.told("crm")] == ["hangup", "arrival"]
-        assert len(bench.told()) == 1
 
 
 @pytest.mark.parametrize("what", ["the commit's answer", "the look at the call"])

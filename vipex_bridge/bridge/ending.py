@@ -7,7 +7,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -51,8 +51,6 @@ class Pending:
     not_before: float = 0.0
     files: dict[str, recordings.FileState] = field(default_factory=dict)
     logged: Logged = field(default_factory=Logged)
-    owed: dict[str, Notice] = field(default_factory=dict)
-    """Hangup notices that are told with the call, by their record's key: nobody else tells them any more."""
 
     def names(self) -> list[str]:
         """Every linkedid and uniqueid by which the call is known."""
@@ -331,19 +329,14 @@ class Ending:
         found = (self._tracker.call(name) for name in pending.names())
         records = {record.key: record for record in found if record is not None}
         at = document.main.hangup_time if document is not None else self._clock()
-        for key, record in records.items():
-            notice = self._tracker.hangup_owed(key, at)
-            if notice is not None:
-                # AMI may be back, and hear of the end, while this is being committed, or after a commit
-                # that seems to have failed and did not.
-                record.hangup_told = True
-                pending.owed[key] = notice
-        await asyncio.to_thread(self._commit, pending, document)
+        # AMI may be back by the commit's end, and `Live` tell of it too: the store takes the first one only.
+        owed = [notice for key in records if (notice := self._tracker.hangup_owed(key, at)) is not None]
+        await asyncio.to_thread(self._commit, pending, document, owed)
         self._pending.pop(pending.call_id, None)
         for key in records:
             self._tracker.forget(key)
 
-    def _commit(self, pending: Pending, document: CallDocument | None) -> None:
+    def _commit(self, pending: Pending, document: CallDocument | None, owed: list[Notice]) -> None:
         now = self._clock()
         call_id = pending.call_id
         options = self._settings.recordings
@@ -351,9 +344,7 @@ class Ending:
             document = without_unreadable(call_id, document, options)
         with self._claiming() as claim, self._store.write(now) as writer:
             deliveries = [
-                replace(delivery, dedupe_key=f"owed/{delivery.client}/{call_id}/{key}")
-                for key, notice in pending.owed.items()
-                for delivery in self._telling.of_notice(notice, call_id, now)
+                delivery for notice in owed for delivery in self._telling.of_notice(notice, call_id, now)
             ]
             for delivery in deliveries:
                 writer.queue(delivery)
@@ -365,7 +356,7 @@ class Ending:
                 if told is None:
                     log.info("call.closed_already", call=call_id)
             claim(writer, {delivery.client for delivery in [*deliveries, *(told or [])]})
-        for notice in pending.owed.values():
+        for notice in owed:
             log.info("call.notice", call=call_id, notice=notice.event, exten=notice.exten)
         if document is not None and told is not None:
             self.told[document.main.direction] += 1
@@ -396,5 +387,4 @@ def _joined(call_id: int, parts: list[Pending]) -> Pending:
         last_row_at=max(latest, default=None),
         rows=list(rows.values()),
         logged=next(part.logged for part in parts if part.logged.rows),
-        owed={key: notice for part in parts for key, notice in part.owed.items()},
     )

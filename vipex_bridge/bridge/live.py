@@ -224,8 +224,9 @@ class Live:
                 call_id = writer.identify(each.keys, notice.call.start_time) if known is None else known
                 noticed.append((call_id, notice))
                 for delivery in self._telling.of_notice(notice, call_id, now):
-                    known_by = f"{each.token}/{delivery.client}"
-                    writer.queue(replace(delivery, dedupe_key=known_by), is_first=not batch.was_tried)
+                    known_by = delivery.dedupe_key or f"{each.token}/{delivery.client}"
+                    is_first = delivery.dedupe_key is None and not batch.was_tried
+                    writer.queue(replace(delivery, dedupe_key=known_by), is_first=is_first)
                     woken.add(delivery.client)
             claim(writer, woken)
         for call_id, notice in noticed:

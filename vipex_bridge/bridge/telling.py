@@ -79,12 +79,19 @@ class Telling:
         self._settings = settings
 
     def of_notice(self, notice: Notice, call_id: int, now: float) -> list[NewDelivery]:
-        """The deliveries that a notice from the tracker asks for."""
+        """The deliveries that a notice from the tracker asks for.
+
+        A hangup's are known by call and record: it may be told by who hears it and by who tells the call.
+        """
         told = self._told_of.get(notice.event)
         if told is None:
             return []
         clients = told.of(traits_of_view(notice.call, notice.exten))
-        return [self.notification(client, notice, call_id, now, {}) for client in clients]
+        deliveries = [self.notification(client, notice, call_id, now, {}) for client in clients]
+        if notice.event != "hangup":
+            return deliveries
+        known_by = f"{call_id}/{notice.call.key}"
+        return [replace(each, dedupe_key=f"hangup/{each.client}/{known_by}") for each in deliveries]
 
     def notification(
         self, client: Client, notice: Notice, call_id: int, now: float, args: Mapping[str, str]
