@@ -361,6 +361,18 @@ def test_a_look_that_breaks_off_keeps_no_call_from_being_told(
     assert len(bench.told()) == 1
 
 
+def test_after_a_look_that_broke_off_no_source_is_back(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.master.log("with_cel/blind_code")
+    bench.master.run("ALTER TABLE cel RENAME TO other")
+    bench.master.write(rows_of("with_cel/blind_code"))
+    bench.step(20)
+    bench.master.run("ALTER TABLE other RENAME TO cel")
+    monkeypatch.setattr(RowReader, "rows", lambda reader, found: 1 // 0)
+    with capture_logs() as logs:
+        bench.step(12)
+    assert {e["event"] for e in logs if e["event"].startswith("cel.")} == {"cel.look_failed"}
+
+
 def test_a_source_that_comes_back_completes_the_calls_that_waited(bench: Bench) -> None:
     bench.master.log("with_cel/blind_code")
     bench.master.run("ALTER TABLE cel RENAME TO other")

@@ -18,6 +18,7 @@ from vipex_bridge.bridge.telling import Telling, numbering_of
 from vipex_bridge.calls.events import NewChannel
 from vipex_bridge.calls.tracker import Tracker
 from vipex_bridge.cdr.poller import Poller
+from vipex_bridge.cdr.sqlite_source import SqliteSource
 from vipex_bridge.config.load import load_text
 from vipex_bridge.errors import StoreError
 from vipex_bridge.store.calls import StoredCall
@@ -184,6 +185,45 @@ def test_a_look_that_breaks_off_is_logged_and_made_again(
     bench.step(12)
     bench.step(11)
     assert len(bench.told()) == 2
+
+
+def test_a_source_that_breaks_every_look_is_in_trouble_until_one_succeeds(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.happens(inbound_example(START))
+    bench.row()
+    with monkeypatch.context() as broken, capture_logs() as logs:
+        broken.setattr(SqliteSource, "after", lambda *asked: 1 // 0)
+        bench.step(30)
+        assert "ZeroDivisionError" in (bench.ending.source_trouble or "")
+        assert bench.told() == [], "its rows may say more than AMI"
+    assert [entry["event"] for entry in logs].count("cdr.look_failed") == bench.ending.failed_looks
+    bench.step(3)
+    assert bench.ending.source_trouble is None
+    bench.step(12)
+    [call] = bench.store.calls(limit=10)
+    assert len(bench.told()) == len(bench.store.rows_of(call.id)) == 1
+
+
+@pytest.mark.parametrize("what", ["the store", "a fault of ours"])
+def test_a_call_whose_rows_cannot_be_kept_is_not_told_without_them(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    bench.happens(inbound_example(START))
+    bench.row()
+
+    def failing(*given: object) -> None:
+        raise StoreError("disk full") if what == "the store" else RuntimeError("a fault of ours")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Writer, "add_rows", failing)
+        bench.step(90)
+        assert bench.told() == []
+        assert (bench.ending.source_trouble is not None) == (what == "a fault of ours")
+    bench.step(12)
+    assert bench.ending.source_trouble is None and len(bench.told()) == 1
+    [call] = bench.store.calls(limit=10)
+    assert len(bench.store.rows_of(call.id)) == 1 and bench.ending.late_rows == 0
 
 
 CRM = "  crm: {kind: notify, on: [arrival, hangup], url: 'http://host/ring', method: POST}\n"

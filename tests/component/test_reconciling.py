@@ -30,10 +30,12 @@ class Comparing:
 
     def __init__(self, folder: Path) -> None:
         self.bench = Bench(folder)
-        poller = self.bench.ending._poller
-        assert poller is not None
         self.reconciling = Reconciling(
-            self.bench.store, poller, lambda: 30 * DAY, self.bench.ending.take_up, clock=self.bench.clock
+            self.bench.store,
+            self.bench.poller,
+            lambda: 30 * DAY,
+            self.bench.ending.take_up,
+            clock=self.bench.clock,
         )
 
     def compare(self) -> None:

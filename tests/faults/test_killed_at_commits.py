@@ -19,7 +19,7 @@ from told import CONFIGURATION, NOTICE, check, told, wait_for_all
 DYING = Path(__file__).parents[1] / "support" / "dying_bridge.py"
 EXPECTED = {
     "daemon.__init__", "store.store.retire", "deliver.worker.start", "bridge.live._commit",
-    "bridge.ending._keep_rows", "bridge.ending._commit",
+    "bridge.looking._keep", "bridge.ending._commit",
     "bridge.reconciling._missing", "deliver.worker._write_down",
     "bridge.answering._take_id", "bridge.answering._queue",
 }  # fmt: skip

@@ -84,12 +84,13 @@ class Bench:
         self.store = Store(f"sqlite:///{self.folder}/state.db", "test")
         self.tracker = Tracker(numbering_of(settings.numbers))
         telling = Telling(settings)
+        self.poller = Poller(settings.cdr, settings.timezone, self.store.cursor(), clock=self.clock)
         self.ending = Ending(
             settings,
             self.tracker,
             self.store,
             telling,
-            Poller(settings.cdr, settings.timezone, self.store.cursor(), clock=self.clock),
+            self.poller,
             ami_connected=lambda: self.connected,
             claiming=unclaimed,
             clock=self.clock,

@@ -14,6 +14,7 @@ import structlog
 from vipex_bridge import recordings
 from vipex_bridge.bridge.finishing import finish, without_unreadable
 from vipex_bridge.bridge.logged import ASKED_A_ROUND, ChannelEvents, Logged
+from vipex_bridge.bridge.looking import Looking
 from vipex_bridge.bridge.telling import Telling, numbering_of, tariff_of
 from vipex_bridge.calls import cel, testimony
 from vipex_bridge.calls.completion import Signs, is_complete
@@ -23,17 +24,15 @@ from vipex_bridge.calls.rows import CdrRow
 from vipex_bridge.calls.tracker import Tracker
 from vipex_bridge.calls.tree import build
 from vipex_bridge.calls.tree import recordings as recordings_of
-from vipex_bridge.cdr.poller import Polled, Poller
+from vipex_bridge.cdr.poller import Poller
 from vipex_bridge.config.settings import Settings
 from vipex_bridge.deliver.claims import Claiming
-from vipex_bridge.errors import BridgeError, SourceError, StoreError
+from vipex_bridge.errors import BridgeError, StoreError
 from vipex_bridge.store.calls import OPEN
 from vipex_bridge.store.store import Store
 
 log = structlog.get_logger()
 
-MISSED_A_ROUND = 1000
-"""Rows that reconciliation found and one round takes up."""
 TRY_AGAIN_S = 60.0
 """How long a call that could not be built is left alone."""
 
@@ -90,20 +89,19 @@ class Ending:
         self._tracker = tracker
         self._store = store
         self._telling = telling
-        self._poller = poller
+        self._looking = Looking(
+            poller, store, known=self._known_rows, arrived=self._rows_arrived, clock=clock
+        )
         self._channel_events = channel_events if channel_events is not None else ChannelEvents(None)
         self._ami_connected = ami_connected
         self._claiming = claiming
         self._clock = clock
         self._monotonic = monotonic
         self._pending: dict[int, Pending] = {}
-        self._missed: list[CdrRow] = []
-        self._source_trouble: str | None = None
         self.told = Counter[Direction]()
         """Calls told so far."""
         self.late_rows = 0
         self.failed_calls = 0
-        self._failed_looks = 0
         self.reload(settings)
 
     def reload(self, settings: Settings) -> None:
@@ -114,13 +112,13 @@ class Ending:
 
     @property
     def source_trouble(self) -> str | None:
-        """Why the CDR source could not be read the last time; None when it could."""
-        return self._source_trouble
+        """Why the CDR source's rows could not be had the last time; None when they could."""
+        return self._looking.trouble
 
     @property
     def failed_looks(self) -> int:
         """Looks for CDR and CEL rows that a fault of ours broke off."""
-        return self._failed_looks + self._channel_events.failed_looks
+        return self._looking.failed + self._channel_events.failed_looks
 
     def restore(self) -> None:
         """Takes up where the last run left off: calls that were live, and calls not yet told."""
@@ -146,7 +144,7 @@ class Ending:
 
     def take_up(self, rows: list[CdrRow]) -> None:
         """Rows of calls that nobody was told of: they are taken like new ones."""
-        self._missed = rows
+        self._looking.take_up(rows)
 
     async def run(self) -> None:
         """Polls and tells until cancelled."""
@@ -156,18 +154,7 @@ class Ending:
 
     async def step(self) -> None:
         """One round: the new rows, then the calls that are complete. What fails is tried next round."""
-        try:
-            await self._take_rows()
-        except SourceError as error:
-            if self._source_trouble is None:
-                log.error("cdr.source_failed", error=str(error))
-            self._source_trouble = str(error)
-        except BridgeError as error:
-            log.error("cdr.rows_not_kept", error=str(error))
-        except Exception:
-            # Whatever one look meets, the calls that are known go on being told.
-            self._failed_looks += 1
-            log.exception("cdr.look_failed")
+        await self._looking.look()
         try:
             await self._ask_cel()
         except BridgeError as error:
@@ -191,37 +178,10 @@ class Ending:
 
     # -- rows -------------------------------------------------------------------------------
 
-    async def _take_rows(self) -> None:
-        if self._poller is None:
-            return
-        polled = await asyncio.to_thread(self._poller.poll)
-        if self._source_trouble is not None:
-            log.info("cdr.source_is_back")
-            self._source_trouble = None
-        known = [row for pending in self._pending.values() for row in pending.rows]
-        new = [*polled.rows, *self._missed[:MISSED_A_ROUND]]
-        new_keys = {row.key for row in new}
-        try:
-            groups = testimony.groups([*known, *new])
-            fresh = [group for group in groups if any(row.key in new_keys for row in group)]
-            await asyncio.to_thread(self._keep_rows, polled, fresh)
-        except Exception:
-            self._poller.again()
-            raise
-        self._missed = [row for row in self._missed if row.key not in new_keys]
+    def _known_rows(self) -> list[CdrRow]:
+        return [row for pending in self._pending.values() for row in pending.rows]
 
-    def _keep_rows(self, polled: Polled, groups: list[list[CdrRow]]) -> None:
-        now = self._clock()
-        taken: list[tuple[int, list[CdrRow], bool]] = []
-        with self._store.write(now) as writer:
-            for group in groups:
-                call_id = writer.identify(testimony.keys(group), group[0].start or now)
-                taken.append((call_id, group, bool(writer.add_rows(group, call_id))))
-            writer.move_cursor(polled.cursor)
-        for call_id, group, is_new in taken:
-            self._rows_arrived(call_id, group, is_new=is_new)
-
-    def _rows_arrived(self, call_id: int, group: list[CdrRow], *, is_new: bool) -> None:
+    def _rows_arrived(self, call_id: int, group: list[CdrRow], is_new: bool) -> None:
         # What was kept before counts as well: by a commit, it may be, that seemed to fail.
         stored = self._store.call(call_id)
         if stored is not None and stored.state not in OPEN:
@@ -287,7 +247,9 @@ class Ending:
             logged_end_at=pending.logged.over_at,
         )
         settle_s = cdr.settle_s if cdr is not None else 3.0
-        return is_complete(signs, now, settle_s=settle_s, has_cdr=self._poller is not None)
+        if not is_complete(signs, now, settle_s=settle_s, has_cdr=self._looking.has_source):
+            return False
+        return not self._looking.holds_rows_of(pending.names())
 
     def _is_live(self, pending: Pending) -> bool:
         if self._ami_connected():

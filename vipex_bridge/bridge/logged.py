@@ -97,8 +97,9 @@ class ChannelEvents:
             # What is amiss with one call's rows keeps neither it nor the others from being told.
             self.failed_looks += 1
             log.exception("cel.look_failed", keys=list(keys))
-        if self._failing_since is not None:
-            log.info("cel.source_is_back")
+        else:
+            if self._failing_since is not None:
+                log.info("cel.source_is_back")
             self._failing_since = self._failed_at = None
         now = self._clock()
         logged.rows = rows
