@@ -256,8 +256,8 @@ def test_check_names_file_line_and_key_of_every_fault(
     assert f"{file}:5: clients.a.body: " in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("numbers", ["dialled", "e164", "national"])
-@pytest.mark.parametrize(
+OUTSIDE_QUOTES = "text is inserted outside quotes: write `| tojson` after it"
+NUMBERS_BARE = pytest.mark.parametrize(
     ("kind", "body"),
     [
         ("notify", '{"b": {{ src }}}'),
@@ -266,15 +266,47 @@ def test_check_names_file_line_and_key_of_every_fault(
         ("call_end", '[{% for part in sub_cdrs %}{{ part.src }}{{ "," if not loop.last }}{% endfor %}]'),
     ],
 )
+
+
+@NUMBERS_BARE
+@pytest.mark.parametrize("numbers", ["e164", "national"])
 def test_check_finds_a_number_outside_quotes_that_a_real_call_could_not_be_told_by(
     kind: str, body: str, numbers: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = tmp_path / "config.yaml"
-    client = {"kind": kind, "url": "http://127.0.0.1:9/", "numbers": numbers, "body": body}
-    file.write_text(json.dumps({"numbers": {"country": "HU"}, "clients": {"crm": client}}))
+    file = _configured(tmp_path, {"kind": kind, "numbers": numbers, "body": body})
     assert main(["check", "--config", str(file)]) == 2
-    told = f"{file}:1: clients.crm.body: text is inserted outside quotes: write `| tojson` after it"
-    assert capsys.readouterr().err.startswith(told)
+    assert capsys.readouterr().err.startswith(f"{file}:1: clients.crm.body: {OUTSIDE_QUOTES}")
+
+
+@NUMBERS_BARE
+def test_check_warns_of_a_number_outside_quotes_that_fails_only_where_it_comes_with_a_plus(
+    kind: str, body: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = _configured(tmp_path, {"kind": kind, "body": body})
+    assert main(["check", "--config", str(file)]) == 0
+    _, warning = capsys.readouterr().out.splitlines()
+    told = f"warning: {file}:1: clients.crm.body: for a number with a `+`: {OUTSIDE_QUOTES}"
+    assert warning.startswith(told)
+    # What `run` and the others take.
+    assert main(["render", "crm", "--config", str(file)]) == 0
+
+
+@pytest.mark.parametrize("numbers", ["dialled", "e164"])
+def test_check_takes_an_extension_outside_quotes_where_only_outgoing_calls_are_told(
+    numbers: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client = {"kind": "call_end", "directions": [0], "numbers": numbers, "body": '{"agent": {{ src }}}'}
+    file = _configured(tmp_path, client)
+    assert main(["check", "--config", str(file)]) == 0
+    assert "warning" not in capsys.readouterr().out
+
+
+def _configured(folder: Path, client: dict[str, Any]) -> Path:
+    file = folder / "config.yaml"
+    client = {"url": "http://127.0.0.1:9/"} | client
+    file.write_text(json.dumps({"numbers": {"country": "HU"}, "clients": {"crm": client}}))
+    file.chmod(0o600)
+    return file
 
 
 @pytest.mark.parametrize("arguments", [["nonsense"], ["resend"], ["deliveries", "--status", "odd"]])

@@ -47,7 +47,7 @@ def config(tmp_path: Path) -> Path:
 
 def remembered(config: Path, *, from_message: int = 0, with_rows: bool = False) -> tuple[int, float]:
     """The call as the bridge keeps it that saw AMI from some event on; its id, and when it ended."""
-    settings = load_checked(str(config))
+    settings, _ = load_checked(str(config))
     numbering = numbering_of(settings.numbers)
     tracker = Tracker(numbering)
     events = list(replay(gzip.decompress((CAPTURES / CASE / "ami.log.gz").read_bytes())))

@@ -15,10 +15,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """0 when the configuration can be used; faults are raised and printed by the caller."""
-    settings = load_checked(arguments.config)
+    settings, warnings = load_checked(arguments.config)
     kinds = Counter(client.kind for client in settings.clients.values())
     counted = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "none"
     print(f"{arguments.config}: well. Clients: {counted}.")
     for file in settings.exposed:
         print(f"warning: {file.file}: {file.what}")
+    for warning in warnings:
+        print(f"warning: {warning}")
     return 0

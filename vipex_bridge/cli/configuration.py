@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from vipex_bridge.config import customers
@@ -13,13 +14,16 @@ from vipex_bridge.lookup import mapping
 from vipex_bridge.render import templates
 
 
-def load_checked(path: str) -> Settings:
-    """The settings in a file. Raises `ConfigurationError` with every fault of file and templates."""
+def load_checked(path: str) -> tuple[Settings, list[Fault]]:
+    """The settings in a file, and what is to be warned of: it may fail, by what comes.
+
+    Raises `ConfigurationError` with every fault of file and templates.
+    """
     loaded = load(Path(path), os.environ)
     faults = _of_templates(loaded)
     if faults:
         raise ConfigurationError(faults)
-    return loaded.settings
+    return loaded.settings, _placed(loaded, templates.warnings)
 
 
 def load_working(path: str) -> Settings:
@@ -36,9 +40,14 @@ def load_working(path: str) -> Settings:
 
 
 def _of_templates(loaded: Loaded) -> list[Fault]:
+    return _placed(loaded, lambda client: [*templates.faults(client), *mapping.faults(client)])
+
+
+def _placed(loaded: Loaded, look: Callable[[Client], list[tuple[str, str]]]) -> list[Fault]:
+    """What the look at each client finds, with its places in the files."""
     faults = []
     for client in loaded.settings.clients.values():
-        for key, what in [*templates.faults(client), *mapping.faults(client)]:
+        for key, what in look(client):
             key_path = f"clients.{client.name}.{key}"
             file, line = loaded.place(key_path)
             faults.append(Fault(file, line, key_path, what))

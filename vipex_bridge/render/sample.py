@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -15,6 +15,7 @@ from vipex_bridge.render.numbers import NUMBERS
 
 CALL_ID = 91000
 EXTEN = "252"
+_LONGEST_EXTEN = len("1102")
 EXTEN_EVENTS = frozenset({"ringing", "answer"})
 """The events of a notification that name an extension (client documentation)."""
 
@@ -33,11 +34,18 @@ def sample_fields(client: Client, event: str | None, timezone: ZoneInfo) -> dict
     return notify_fields(CALL_ID, view, exten, timezone, client.cc_call)
 
 
+def samples(client: Client, event: str | None, timezone: ZoneInfo) -> Iterator[dict[str, object]]:
+    """Give the samples of which one must do for this client: in a call from inside `src` is an extension."""
+    yield sample_fields(client, event, timezone)
+    if client.kind == "call_end" and client.directions == {0}:
+        yield call_end_fields(outgoing_document(timezone), timezone, client)
+
+
 def with_plus(fields: Mapping[str, object]) -> dict[str, object]:
     """Give the same sample with the outside numbers as many trunks send them: `+3642999425`."""
     changed = dict(fields)
     for name, value in fields.items():
-        if name in NUMBERS and isinstance(value, str) and len(value) > len(EXTEN):
+        if name in NUMBERS and isinstance(value, str) and len(value) > _LONGEST_EXTEN:
             changed[name] = f"+{value}"
         elif name == "sub_cdrs" and isinstance(value, list):
             changed[name] = [with_plus(part) for part in value]

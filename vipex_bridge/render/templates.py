@@ -34,7 +34,7 @@ from vipex_bridge.errors import RenderError
 from vipex_bridge.render.escape import PLACES, escape
 from vipex_bridge.render.fields import chosen_parts
 from vipex_bridge.render.numbers import rewritten
-from vipex_bridge.render.sample import sample_fields, with_plus
+from vipex_bridge.render.sample import samples, with_plus
 from vipex_bridge.render.slots import Mark, Slots, dumps, marked
 
 MAX_CHARACTERS = 1_048_576
@@ -128,23 +128,40 @@ def faults(client: Client) -> list[tuple[str, str]]:
     """Give what is wrong with the client's templates: (key inside the client, what).
 
     Each is compiled and rendered on sample data, for every event that the client can be asked for, with
-    telephone numbers as the client wants them, of digits alone and with a `+`; a JSON body must then parse.
+    telephone numbers as the client wants them; a JSON body must then parse.
     """
     found: list[tuple[str, str]] = []
     if client.method == "POST" and not sends_utf8(client.content_type):
         found.append(("content_type", NO_OTHER_CHARSET))
     if client.method == "POST" and client.body is None and place_of(client.content_type) == "xml":
         found.append(("body", NO_DEFAULT_XML))
+    return found + _found(client, lambda fields: fields)
+
+
+def warnings(client: Client) -> list[tuple[str, str]]:
+    """Give what fails, of a client without `faults`, for telephone numbers that begin with a `+`.
+
+    Such a number is none of JSON. Whether any comes depends on the trunk, and on what the client is told of.
+    """
+    return [(key, f"for a number with a `+`: {what}") for key, what in _found(client, with_plus)]
+
+
+def _found(
+    client: Client, changed: Callable[[Mapping[str, object]], Mapping[str, object]]
+) -> list[tuple[str, str]]:
+    """What fails on the samples, `changed` before."""
+    found: list[tuple[str, str]] = []
     events = sorted(client.on | {"dialplan"}) if client.kind == "notify" else [client.kind]
     for key, source, place in (
         ("query", client.query, "url"),
         ("body", client.body, place_of(client.content_type)),
     ):
         for event in events if source is not None else ():
-            sample = sample_fields(client, event, ZoneInfo("UTC"))
-            # A number of digits alone would hide that it stands where only numbers of JSON may.
-            whats = (_fault(client, source or "", place, event, f) for f in (sample, with_plus(sample)))
-            what = next(filter(None, whats), None)
+            what = None
+            for fields in samples(client, event, ZoneInfo("UTC")):
+                what = _fault(client, source or "", place, event, changed(fields))
+                if what is None:
+                    break
             if what and (key, what) not in found:
                 found.append((key, what))
     return found
