@@ -27,6 +27,8 @@ class Bridge:
     """The gate and the log-in, on a port."""
 
     def __init__(self, public_url: str | None) -> None:
+        self.now = 1000.0
+        """Seconds of the gate's clock: they pass when a test says so."""
         inside = Starlette(
             routes=[
                 Route(path, lambda request: PlainTextResponse("in")) for path in ("/metrics", "/api/v1/calls")
@@ -34,7 +36,9 @@ class Bridge:
         )
         customer = Customer(Path("acme.yaml"), (), (Secret(CUSTOMERS), Secret(CUSTOMERS_SHORT)))
         keys = access.CustomerKeys.of([customer])
-        gate = Gate(inside, lambda: [LONG, SHORT], lambda: keys, public_url=lambda: public_url)
+        gate = Gate(
+            inside, lambda: [LONG, SHORT], lambda: keys, lambda: self.now, public_url=lambda: public_url
+        )
         inside.router.routes += login.routes(gate)
         self.serving = Serving(gate)
 
@@ -56,6 +60,18 @@ class Bridge:
             timeout=10,
             allow_redirects=False,
         )
+
+    async def status_after_log_in(self, token: str, host: str) -> int:
+        """What a browser gets that has logged in by this name, in plain HTTP."""
+
+        def browse() -> int:
+            with requests.Session() as browser:
+                browser.headers["Host"] = host
+                form = {"token": token}
+                browser.post(self._url("/login"), data=form, timeout=10, allow_redirects=False)
+                return browser.get(self._url("/metrics"), timeout=10).status_code
+
+        return await asyncio.to_thread(browse)
 
     def _url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.serving.port}{path}"
@@ -81,6 +97,8 @@ async def test_who_guesses_locks_out_nobody_else() -> None:
         # Nor does a right one in between give the guesser more tries.
         assert await server.get("/metrics", "guess") == 429
         assert (await server.log_in("guess")).status_code == 429
+        server.now += access.FORGIVEN_AFTER_S
+        assert await server.get("/metrics", "guess") == 401
 
 
 async def test_a_token_that_can_be_found_by_trying_waits_with_the_wrong_ones() -> None:
@@ -100,8 +118,19 @@ async def test_a_token_that_can_be_found_by_trying_waits_with_the_wrong_ones() -
     [
         (PUBLIC, {"Host": "pbx.example.com"}, True),
         (PUBLIC, {"Host": "PBX.example.com:443"}, True),
-        (PUBLIC, {"Host": "127.0.0.1:8080"}, True),
-        (PUBLIC, {"Host": "[::1]:8080"}, True),
+        (PUBLIC, {"Host": "pbx.example.com:8080"}, False),
+        (PUBLIC, {"Host": "pbx.example.com:port"}, False),
+        (PUBLIC, {"Host": "pbx.example.com:8080", "X_Forwarded_Proto": "https"}, True),
+        (f"{PUBLIC}:8443/pbx", {"Host": "pbx.example.com:8443"}, True),
+        (f"{PUBLIC}:8443/pbx", {"Host": "pbx.example.com"}, True),
+        (f"{PUBLIC}:8443/pbx", {"Host": "pbx.example.com:443"}, False),
+        (PUBLIC, {"Host": "127.0.0.1:8080"}, False),
+        (PUBLIC, {"Host": "localhost"}, False),
+        (PUBLIC, {"Host": "[::1]:8080"}, False),
+        (PUBLIC, {"Host": "127.0.0.1:8080", "X_Forwarded_Proto": "https"}, True),
+        (PUBLIC, {"Host": "[::1]:8080", "X_Forwarded_Proto": "HTTPS, http"}, True),
+        (PUBLIC, {"Host": "127.0.0.1:8080", "X_Forwarded_Proto": "http, https"}, False),
+        ("https://localhost", {"Host": "localhost"}, False),
         (PUBLIC, {"Host": "192.0.2.7:8080"}, False),
         (PUBLIC, {"Host": "192.0.2.7:8080", "X_Forwarded_Proto": "https"}, True),
         (PUBLIC, {"Host": "pbx.example.com.evil.example"}, False),
@@ -117,3 +146,10 @@ async def test_a_cookie_is_for_tls_alone_where_the_browser_speaks_it(
         answer = await server.log_in(LONG, **headers)
         assert answer.status_code == 303
         assert ("; secure" in answer.headers["set-cookie"].lower()) == is_secure
+
+
+@pytest.mark.parametrize("host", ["pbx.example.com:8080", "127.0.0.1:8080", "localhost:8080"])
+async def test_who_logs_in_past_the_proxy_in_plain_http_stays_logged_in(host: str) -> None:
+    async with bridge(PUBLIC) as server:
+        # As a browser: it keeps no cookie of plain HTTP that is for TLS alone.
+        assert await server.status_after_log_in(LONG, host) == 200

@@ -13,6 +13,7 @@ from vipex_bridge.server import access
 from vipex_bridge.server.gate import COOKIE, LOGIN, Gate, comes_from_elsewhere, peer_of, too_many
 
 MOST_BYTES = 4_096
+_TLS_PORT = 443
 _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 
 
@@ -73,17 +74,20 @@ def _own(target: str) -> str:
 def _came_by_tls(request: Request, public_url: str | None) -> bool:
     """Whether the browser speaks TLS, by all that can be known behind a proxy.
 
-    A proxy asks by the public name, or by that of this machine. Who asks by another name came past it, in
-    plain HTTP: his browser would not keep a cookie that is for TLS alone.
+    A proxy says so, or asks by the public name and port. Who asks by another came past it, in plain HTTP,
+    perhaps through a tunnel to this machine: his browser would not keep a cookie that is for TLS alone.
     """
-    if request.scope["scheme"] == "https" or request.headers.get("x-forwarded-proto", "").lower() == "https":
+    # Of several proxies the first saw the browser.
+    forwarded = request.headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
+    if "https" in (request.scope["scheme"], forwarded):
         return True
     try:
         public = urlsplit(public_url or "")
-        asked = urlsplit(f"//{request.headers.get('host', '')}").hostname
+        asked = urlsplit(f"//{request.headers.get('host', '')}")
+        is_public = asked.hostname == public.hostname and asked.port in (None, public.port or _TLS_PORT)
     except ValueError:
         return False
-    return public.scheme == "https" and asked in (public.hostname, *_THIS_MACHINE)
+    return public.scheme == "https" and public.hostname not in (None, *_THIS_MACHINE) and is_public
 
 
 async def _body(request: Request) -> bytes:
