@@ -139,6 +139,21 @@ def test_of_a_call_from_a_file_what_is_not_known_is_null(
     assert body("billing")["sub_cdrs"] == []
 
 
+def test_try_sends_no_path_as_if_it_were_the_recording(
+    tmp_path: Path,
+) -> None:
+    config, call = tmp_path / "config.yaml", tmp_path / "call.txt"
+    # As `calls ID` prints it.
+    shown = {"monitor_file": "</var/spool/asterisk/monitor/1.wav>", "monitor_file_name": "1.wav"}
+    call.write_text(json.dumps({"id": 5, **shown, "sub_cdrs": [shown, {"monitor_file": "UklGRg=="}]}))
+    with Receiver() as receiver:
+        config.write_text(CONFIGURATION.format(folder=tmp_path, agi=1, url=receiver.url))
+        assert main(["try", "billing", "--call", str(call), "--config", str(config)]) == 0
+    told = json.loads(receiver.requests_received()[-1].body)
+    assert (told["monitor_file"], told["monitor_file_name"]) == (None, "1.wav")
+    assert [part["monitor_file"] for part in told["sub_cdrs"]] == [None, "UklGRg=="]
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [

@@ -15,6 +15,7 @@ from vipex_bridge.render.sample import EXTEN_EVENTS
 
 _TIME_LINE = re.compile(r"\s*(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}  .*(?:\n|\Z))*\s*")
 """What `calls ID` prints behind the JSON."""
+_RECORDING = "monitor_file"
 _KNOWN = PARAMETERS["call_end"]
 """The fields of the other kinds are among them."""
 
@@ -40,7 +41,7 @@ def fields_in(path: Path, kind: str, event: str) -> Mapping[str, object]:
     named = [
         name for name in PARAMETERS[kind] if kind == "call_end" or name != "exten" or event in EXTEN_EVENTS
     ]
-    fields: dict[str, Any] = dict.fromkeys(named) | found
+    fields: dict[str, Any] = dict.fromkeys(named) | _without_path(found)
     if "sub_cdrs" in fields:
         fields["sub_cdrs"] = _parts(path, found.get("sub_cdrs") or [])
     return fields
@@ -51,7 +52,14 @@ def _parts(path: Path, parts: object) -> list[dict[str, object]]:
         raise BridgeError(f"{path}: sub_cdrs must be a list of JSON objects")
     for index, part in enumerate(parts):
         _refuse_others(path, part, SUB_PARAMETERS, f"sub_cdrs[{index}].")
-    return [dict.fromkeys(SUB_PARAMETERS) | part for part in parts]
+    return [dict.fromkeys(SUB_PARAMETERS) | _without_path(part) for part in parts]
+
+
+def _without_path(found: dict[str, Any]) -> dict[str, Any]:
+    """A recording of which `calls ID` shows where it is, instead of what is in it, is unknown."""
+    shown = found.get(_RECORDING)
+    is_path = isinstance(shown, str) and shown.startswith("<") and shown.endswith(">")
+    return {**found, _RECORDING: None} if is_path else found
 
 
 def _refuse_others(path: Path, found: Iterable[str], known: tuple[str, ...], inside: str) -> None:
