@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from faulty_server import FaultyServer
 from looking_up import GOOD, MAPPED, ask, client
@@ -92,14 +90,11 @@ def test_interim_answers_of_any_size_are_no_answer(
 
 
 @ways
-def test_interim_answers_buy_no_time(
-    path: str, transport: Transport, faulty_server: FaultyServer, stopwatch: Callable[[], float]
-) -> None:
-    faulty_server.answer = faulty_server.drips(HINTS, PROCESSING, 0.02)
-    before = stopwatch()
+def test_interim_answers_buy_no_time(path: str, transport: Transport, faulty_server: FaultyServer) -> None:
+    # Three come in this time, and if they bought some it would never end.
+    faulty_server.answer = faulty_server.drips(HINTS, PROCESSING, 0.005)
     with pytest.raises(TimedOut, match=r"the answer was not complete within 0\.5 s"):
         sent(transport, post(url(faulty_server, path)), timeout_s=0.5)
-    assert stopwatch() - before < 0.8
 
 
 async def test_a_lookup_waits_for_the_final_answer(lookups: Lookups, faulty_server: FaultyServer) -> None:

@@ -194,9 +194,18 @@ async def test_who_was_let_in_takes_its_time_and_is_pushed_out_by_nobody(
         await ended((reader, writer))
 
 
-async def test_a_connection_is_used_again_and_each_answer_gives_it_new_time() -> None:
+async def test_a_connection_is_used_again_and_each_answer_gives_it_new_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async with doors() as server:
+        monkeypatch.setattr(strangers, "UNKNOWN_S", 3)
         reader, writer = await server.open()
-        for _ in range(5):
+        for _ in range(6):
             writer.write(HEALTHZ)
             await asyncio.wait_for(reader.readuntil(b"well"), WITHIN_S)
+            monkeypatch.setattr(strangers, "UNKNOWN_S", 0.6)
+            # A fifth of its time is over when this one is gone: of five it would have none left.
+            await ended(await server.open())
+            monkeypatch.setattr(strangers, "UNKNOWN_S", 3)
+        writer.write(HEALTHZ)
+        await asyncio.wait_for(reader.readuntil(b"well"), WITHIN_S)
