@@ -263,7 +263,7 @@ def test_a_line_without_the_newer_columns_says_what_is_lacking(master: Path) -> 
 
 
 def test_times_of_another_zone_are_noticed(master: Path) -> None:
-    write(master, 1)
+    write(master, 1, 2)
     lines = open_source(settings(master), ZoneInfo("Europe/Budapest")).check()
     assert any("usegmtime = no" in text and text.endswith("or correct `timezone`") for text in lines)
     assert not any("usegmtime" in text for text in open_source(settings(master), UTC_ZONE).check())

@@ -282,8 +282,9 @@ def test_times_of_another_zone_are_noticed(table: ServerTable) -> None:
     budapest = ZoneInfo("Europe/Budapest")
     assert not any("zone" in line for line in open_source(table.settings, budapest).check())
     table.write(1)
+    table.write(2)
     [line] = [line for line in open_source(table.settings, budapest).check() if "another zone" in line]
-    assert "than Europe/Budapest (the newest row is 1:00 h behind its uniqueid)" in line
+    assert "than Europe/Budapest (the newest rows are 1:00 h behind their uniqueids)" in line
     assert line.endswith("or correct `timezone`")
     assert not any("zone" in line for line in open_source(table.settings, UTC_ZONE).check())
 

@@ -380,9 +380,9 @@ def test_a_table_of_asterisks_own_columns_alone_works_and_says_what_it_lacks(tmp
 def test_times_of_another_zone_are_noticed(master: MasterDb, zone: str, off: str) -> None:
     other = open_source(settings(master.path), ZoneInfo(zone))
     assert other.check() == []
-    master.write(1)
+    master.write_all([1, 2])
     [line] = other.check()
-    assert f"has times of another zone than {zone} (the newest row is {off} its uniqueid)" in line
+    assert f"has times of another zone than {zone} (the newest rows are {off} their uniqueids)" in line
     assert line.endswith("or correct `timezone`")
     assert source(master.path).check() == []
 
@@ -397,8 +397,29 @@ def test_times_of_another_zone_are_noticed(master: MasterDb, zone: str, off: str
     ids=["later row", "assigned", "epoch"],
 )
 def test_no_zone_is_suspected_without_reason(master: MasterDb, zone: str, changed: dict[str, Any]) -> None:
-    master.write(1, **changed)
+    for number in range(1, 5):
+        master.write(number, **changed)
     assert open_source(settings(master.path), ZoneInfo(zone)).check() == []
+
+
+def test_a_call_that_was_parked_for_a_quarter_of_an_hour_makes_no_other_zone(master: MasterDb) -> None:
+    parked: dict[str, Any] = {
+        "uniqueid": "1795395600.9",
+        "start": "2026-11-23 01:15:00",
+        "end": "2026-11-23 01:16:00",
+    }
+    for numbers in ([], [5], [6, 7, 8]):
+        master.write_all(numbers)
+        for sequence in range(4):
+            master.write(75, **parked, sequence=str(sequence))
+        assert source(master.path).check() == []
+
+
+def test_times_of_another_zone_are_noticed_behind_calls_that_were_parked(master: MasterDb) -> None:
+    master.write_all([1, 2, 3])
+    master.write_all([4, 5], start="2026-11-23 00:15:00")
+    [line] = open_source(settings(master.path), ZoneInfo("Europe/Budapest")).check()
+    assert "(the newest rows are 1:00 h behind their uniqueids)" in line
 
 
 @pytest.mark.parametrize("column", ["uniqueid", "channel"])

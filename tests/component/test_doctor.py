@@ -234,6 +234,7 @@ def test_rows_of_another_zone_are_told(doctor: Doctor, tmp_path: Path) -> None:
         "uniqueid": "1795420860.1",
     }
     write_row(master, row)
+    write_row(master, {**row, "uniqueid": "1795420860.2"})
     doctor.sections["cdr"] = f"{{source: 'sqlite:///{master}'}}"
     _, lines = doctor.says()
     [line] = [line for line in lines if "another zone" in line]

@@ -118,10 +118,15 @@ def fields_of(record: bytes, *, strict: bool = False) -> list[str]:
 
 def newest_record(file: BinaryIO, least: int) -> list[str] | None:
     """The fields of the last whole record; None of a file without one."""
+    found = newest_records(file, least)
+    return found[-1] if found else None
+
+
+def newest_records(file: BinaryIO, least: int) -> list[list[str]]:
+    """The fields of the last whole records, as many as one piece at its end has, the newest last."""
     size = os.fstat(file.fileno()).st_size
     file.seek(max(size - PIECE_BYTES, 0))
-    found = [fields for _, fields in records(file.read(), least) if fields]
-    return found[-1] if found else None
+    return [fields for _, fields in records(file.read(), least) if fields]
 
 
 def head(file: BinaryIO, most: int = _HEAD_BYTES) -> tuple[int, int]:

@@ -19,9 +19,10 @@ import structlog
 
 from vipex_bridge.calls.rows import CdrRow
 from vipex_bridge.cdr import csv_file
-from vipex_bridge.cdr.csv_file import PIECE_BYTES, is_in, moved_aside, newest_record, records
+from vipex_bridge.cdr.csv_file import PIECE_BYTES, is_in, moved_aside, newest_records, records
 from vipex_bridge.cdr.naming import NothingYet
 from vipex_bridge.cdr.records import (
+    LOOKED_AT,
     REQUIRED,
     BadRow,
     Batch,
@@ -64,20 +65,20 @@ class CsvSource:
         return f"csv:{self._path}"
 
     def check(self) -> list[str]:
-        """One line for each column that the newest line lacks, and when its times are of another zone."""
-        fields = self._newest_line()
-        if fields is None:
+        """One line for each column that the newest line lacks, and for times of another zone."""
+        newest = self._newest_lines()
+        if not newest:
             return []
         mend = "set usegmtime = no in section [csv] of Asterisk's cdr.conf"
         return [
-            *lacking(self._values(fields), self._source),
-            *in_another_zone(self._row(fields), self._source, self._timezone, mend),
+            *lacking(self._values(newest[-1]), self._source),
+            *in_another_zone(map(self._row, newest[-LOOKED_AT:]), self._source, self._timezone, mend),
         ]
 
     def bad_newest(self) -> BadRow | None:
         """The newest line if it does not hold what a call's does."""
-        fields = self._newest_line()
-        row = self._row(fields) if fields is not None else None
+        newest = self._newest_lines()
+        row = self._row(newest[-1]) if newest else None
         return row if isinstance(row, BadRow) else None
 
     def newest(self) -> Cursor:
@@ -176,9 +177,9 @@ class CsvSource:
                 if not batch.has_news:
                     break
 
-    def _newest_line(self) -> list[str] | None:
+    def _newest_lines(self) -> list[list[str]]:
         with self._open(self._path) as file:
-            return newest_record(file, self._least)
+            return newest_records(file, self._least)
 
     # -- lines ------------------------------------------------------------------------------
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
@@ -39,6 +40,11 @@ _SAME_S = 5.0
 """How much later than its channel a row begins at the most that begins with it."""
 _MOST_QUARTERS = 27 * 4
 """No two zones are further apart."""
+
+_SURELY, _SURELY_FEW = 3, 2
+"""Of so many calls the rows must agree on another zone; of fewer, all."""
+LOOKED_AT = 10
+"""Of so many newest rows the zone is judged."""
 
 _Record = TypeVar("_Record")
 
@@ -85,25 +91,37 @@ def lacking(have: Collection[str], source: str) -> list[str]:
     ]
 
 
-def in_another_zone(row: CdrRow | BadRow | None, source: str, timezone: ZoneInfo, mend: str) -> list[str]:
-    """A line when the row's start is that of another time zone, by the epoch in its uniqueid; else none.
+def in_another_zone(rows: Iterable[CdrRow | BadRow], source: str, timezone: ZoneInfo, mend: str) -> list[str]:
+    """A line when the newest rows' starts are of another time zone, by the epochs in their uniqueids.
 
-    `mend` is what to do in Asterisk. Zones are whole quarters of an hour apart; a row that merely began
-    later than its channel is not.
+    `mend` is what to do in Asterisk. Zones are whole quarters of an hour apart. A row may begin so much
+    later than its channel by chance (a call that was parked), but not those of several calls.
     """
-    made = uniqueid_epoch(row.uniqueid) if isinstance(row, CdrRow) else None
-    if not isinstance(row, CdrRow) or made is None or row.start is None:
+    each = {row.uniqueid: off for row in rows if isinstance(row, CdrRow) and (off := _off_s(row)) is not None}
+    if not each:
         return []
-    quarters = round((row.start - made) / _QUARTER_S)
-    is_by_quarters = abs(row.start - made - quarters * _QUARTER_S) <= _SAME_S
-    if not is_by_quarters or not 1 <= abs(quarters) < _MOST_QUARTERS:
+    [(quarters, agree)] = Counter(map(_quarters, each.values())).most_common(1)
+    if not quarters or agree < max(_SURELY_FEW, min(_SURELY, len(each))):
         return []
     minutes = abs(quarters) * 15
-    off = f"{minutes // 60}:{minutes % 60:02d} h {'ahead of' if quarters > 0 else 'behind'}"
+    apart = f"{minutes // 60}:{minutes % 60:02d} h {'ahead of' if quarters > 0 else 'behind'}"
     return [
-        f"{source} has times of another zone than {timezone} (the newest row is {off} its uniqueid): "
+        f"{source} has times of another zone than {timezone} (the newest rows are {apart} their uniqueids): "
         f"{mend}, or correct `timezone`"
     ]
+
+
+def _off_s(row: CdrRow) -> float | None:
+    """How much later than its channel the row begins; None where that is not known."""
+    made = uniqueid_epoch(row.uniqueid)
+    return row.start - made if made is not None and row.start is not None else None
+
+
+def _quarters(off_s: float) -> int | None:
+    """So many quarters of an hour; None when it is none of zones."""
+    quarters = round(off_s / _QUARTER_S)
+    is_of_zones = abs(off_s - quarters * _QUARTER_S) <= _SAME_S and abs(quarters) < _MOST_QUARTERS
+    return quarters if is_of_zones else None
 
 
 def row_of(values: Mapping[str, object], options: Cdr, timezone: ZoneInfo) -> CdrRow | BadRow:

@@ -21,6 +21,7 @@ from vipex_bridge.cdr import moments
 from vipex_bridge.cdr.moments import Moment
 from vipex_bridge.cdr.naming import NothingYet, named_column
 from vipex_bridge.cdr.records import (
+    LOOKED_AT,
     REQUIRED,
     BadRow,
     Batch,
@@ -90,22 +91,24 @@ class ServerSource:
         with self._table.open() as connection:
             have = self._columns(connection)
             lines = self._table.unindexed(connection, [self._start(have)])
-            row = self._newest_row(connection, have)
+            rows = self._newest_rows(connection, have, LOOKED_AT)
         mend = "set usegmtime = no where Asterisk's configuration has it, let it run in that zone (TZ)"
-        other = in_another_zone(row, self._table.source, self._timezone, mend)
+        other = in_another_zone(rows, self._table.source, self._timezone, mend)
         return [*lines, *lacking(have, self._table.source), *other]
 
     def bad_newest(self) -> BadRow | None:
         """The row of the newest start if its columns do not hold what a call's do."""
         with self._table.open() as connection:
-            row = self._newest_row(connection, self._columns(connection))
-        return row if isinstance(row, BadRow) else None
+            rows = self._newest_rows(connection, self._columns(connection), 1)
+        return next((row for row in rows if isinstance(row, BadRow)), None)
 
-    def _newest_row(self, connection: Connection, have: Mapping[str, str]) -> CdrRow | BadRow | None:
+    def _newest_rows(
+        self, connection: Connection, have: Mapping[str, str], most: int
+    ) -> list[CdrRow | BadRow]:
         start = named_column(self._start(have))
-        query = self._table.select(*map(named_column, have.values())).order_by(start.desc()).limit(1)
-        found = connection.execute(query.where(start.is_not(None))).first()
-        return self._row(dict(zip(have, found, strict=True))) if found is not None else None
+        query = self._table.select(*map(named_column, have.values())).order_by(start.desc()).limit(most)
+        found = connection.execute(query.where(start.is_not(None))).all()
+        return [self._row(dict(zip(have, each, strict=True))) for each in found]
 
     def newest(self) -> Cursor:
         """The cursor behind all rows that are there: of those of the last day it is known which."""

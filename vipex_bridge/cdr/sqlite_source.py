@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from vipex_bridge.calls.rows import CdrRow
 from vipex_bridge.cdr.naming import NothingYet
 from vipex_bridge.cdr.records import (
+    LOOKED_AT,
     REQUIRED,
     BadRow,
     Batch,
@@ -58,14 +59,16 @@ class SqliteSource:
         return self._table.name
 
     def check(self) -> list[str]:
-        """One line for each column that the table lacks, and when its times are of another zone."""
+        """One line for each column that the table lacks, and for times of another zone."""
         with self._table.open() as connection:
             have = self._columns(connection)
-            newest = self._read(connection, have, newest=True, limit=1)
+            newest = self._read(connection, have, newest=True, limit=LOOKED_AT)
         source = f"CDR source {self._table.path}"
-        row = self._row(newest[-1]) if newest else None
         mend = "let Asterisk run in that zone (TZ)"
-        return [*lacking(have, source), *in_another_zone(row, source, self._timezone, mend)]
+        return [
+            *lacking(have, source),
+            *in_another_zone(map(self._row, newest), source, self._timezone, mend),
+        ]
 
     def bad_newest(self) -> BadRow | None:
         """The newest row if its columns do not hold what a call's do."""
