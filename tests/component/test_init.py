@@ -313,6 +313,42 @@ def test_an_example_that_was_edited_since_the_init_stays(packaged: Path) -> None
     assert example in kept
 
 
+def test_an_undo_where_the_configuration_was_deleted_keeps_what_it_replaced(
+    packaged: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = packaged.resolve() / "etc/vipex-bridge/config.yaml"
+    example = config.read_bytes()
+    assert init(packaged, "--yes") == 0
+    config.unlink()
+    for how in (["--dry-run"], []):
+        capsys.readouterr()
+        assert init(packaged, "--undo", *how) == 0
+        [said] = [line for line in capsys.readouterr().out.splitlines() if line.startswith(f"{config}: ")]
+        told, _, copy = said.rpartition(" ")
+        assert told == f"{config}: is gone already: what it replaced is"
+        assert Path(copy).read_bytes() == example
+    assert not config.exists()
+    # Nor does a later init or undo take it away.
+    assert init(packaged, "--yes") == 0
+    assert init(packaged, "--undo") == 0
+    assert Path(copy).read_bytes() == example
+
+
+def test_an_undo_without_the_copy_does_not_say_that_all_is_as_before(
+    packaged: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = packaged.resolve() / "etc/vipex-bridge/config.yaml"
+    example = config.read_bytes()
+    assert init(packaged, "--yes") == 0
+    ours = config.read_bytes()
+    [copy] = [file for file in (config.parent / "init").iterdir() if file.read_bytes() == example]
+    copy.unlink()
+    capsys.readouterr()
+    assert init(packaged, "--undo") == 0
+    assert f"{config}: is left as it is: there is no copy of what it replaced\n" in capsys.readouterr().out
+    assert config.read_bytes() == ours
+
+
 @pytest.mark.parametrize("most_bytes", [900, 4_000, 6_000, 8_000, 10_000, 11_000, 14_000])
 def test_an_init_over_an_example_that_broke_off_is_finished_or_taken_back(
     packaged: Path, most_bytes: int

@@ -86,20 +86,29 @@ def _file(file: WrittenFile, journal: Journal, is_dry: bool) -> str:
 
 
 def _replaced(file: WrittenFile, present: bytes | None, journal: Journal, is_dry: bool) -> str:
-    """Puts back what the file replaced."""
+    """Puts back what the file replaced, unless somebody changed or deleted the file or the copy since."""
     copy = journal.backup(file.backup)
-    # Without a copy init broke off before it wrote anything there.
-    before = copy.read_bytes() if copy.exists() else present
-    if present is not None and present != before and sha256(present) != file.sha256:
+    before = copy.read_bytes() if copy.exists() else None
+    if present is None:
+        line = f"{file.path}: is gone already"
+        line += f": what it replaced is {copy}" if before is not None else ""
+    elif before is None:
+        # Init broke off before it wrote anything there; or somebody deleted the copy.
+        line = f"{file.path}: is left as it is: there is no copy of what it replaced"
+    elif present != before and sha256(present) != file.sha256:
         return f"{file.path}: was changed since, so it is left: what it replaced is {copy}"
-    if not is_dry:
-        if before is not None and present is not None and present != before:
-            about = file.path.stat()
-            replace_file(file.path, before, about.st_mode & 0o7777, (about.st_uid, about.st_gid))
-        del journal.files[file.path]
-        journal.save()
+    else:
+        line = f"{file.path}: as it was before"
+    if is_dry:
+        return line
+    if present is not None and before is not None and present != before:
+        about = file.path.stat()
+        replace_file(file.path, before, about.st_mode & 0o7777, (about.st_uid, about.st_gid))
+    del journal.files[file.path]
+    journal.save()
+    if present is not None:
         copy.unlink(missing_ok=True)
-    return f"{file.path}: {'is gone already' if present is None else 'as it was before'}"
+    return line
 
 
 def _rest(journal: Journal) -> Iterator[str]:
