@@ -65,3 +65,17 @@ def test_a_store_that_root_had_to_make_is_of_its_folders_owner(config: str, tmp_
     assert {(file.st_uid, file.st_gid, file.st_mode & 0o777) for file in made} == {
         (A_STRANGER, A_STRANGER, 0o600)
     }
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="it is root who makes it")
+def test_a_store_that_cannot_be_made_is_told_with_what_to_do(
+    config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # There root may write, and can make no file.
+    store = "/proc/state.db"
+    text = CONFIGURATION.format(folder=tmp_path)
+    Path(config).write_text(text.replace(f"{tmp_path}/own/state.db", store))
+    assert main(["replay", "--since", "1h", "--config", config]) == 1
+    [said] = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"vipex-bridge: {store} cannot be made (")
+    assert said.endswith("): start the bridge before, or correct `store`")

@@ -41,10 +41,16 @@ def opened(settings: Settings, *, makes_it: bool = False) -> Iterator[Store]:
 def _make_as_its_folder(file: Path) -> None:
     """An empty file of the folder's owner, for the bridge may be another user than this command's.
 
-    SQLite gives the files that it keeps beside it the same owner.
+    SQLite gives the files that it keeps beside it the same owner. Raises StoreError.
     """
-    folder = file.parent.stat()
-    made = os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        folder = file.parent.stat()
+        made = os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        # Among others it is there by now: the bridge has just started.
+        raise StoreError(
+            f"{file} cannot be made ({error.strerror}): start the bridge before, or correct `store`"
+        ) from None
     try:
         os.fchown(made, folder.st_uid, folder.st_gid)
     finally:
