@@ -8,8 +8,8 @@ import time
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-BIGGEST = 2**62
-"""Of ids and counts, as in the API: it fits every database's integers, with room for sums."""
+from vipex_bridge.config.settings import BIGGEST
+
 _LATEST = 32_503_680_000.0
 """The year 3000, as in the API."""
 _NUMBER = re.compile(r"[0-9]{1,30}")

@@ -345,6 +345,8 @@ class Settings:
 FRAMING_HEADERS = frozenset({"content-length", "transfer-encoding", "connection"})
 """Headers that say how a request is framed: the bridge writes them itself."""
 
+BIGGEST = 2**62
+"""Of ids and counts that are asked for: it fits every database's integers, with room for sums."""
 PARAMETERS: Mapping[str, tuple[str, ...]] = {
     "lookup": ("id", "start_time", "src", "dst", "exten", "ivr_digits", "cc_call", "custom_field"),
     "notify": ("id", "start_time", "src", "dst", "exten", "ivr_digits", "cc_call", "custom_field"),

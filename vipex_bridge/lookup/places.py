@@ -1,7 +1,7 @@
 """How many lookups run at once, of all clients and of one: a server that hangs takes no other's place.
 
-A client may have at most three times as many places as are free: alone three quarters of all, and however
-many servers hang, something stays for whoever has none.
+A client may have at most three times as many places as are free: alone three quarters of all, three quarters
+of the rest for the next one. Of 64 places the servers of three clients that hang leave one, of a fourth none.
 """
 
 from __future__ import annotations

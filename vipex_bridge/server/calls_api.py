@@ -10,7 +10,7 @@ from fastapi import APIRouter, HTTPException, Path, Query
 from pydantic import BaseModel, Field
 
 from vipex_bridge.calls.document import from_json
-from vipex_bridge.config.settings import PARAMETERS, Client, Settings
+from vipex_bridge.config.settings import BIGGEST, PARAMETERS, Client, Settings
 from vipex_bridge.privacy import call_without_keys
 from vipex_bridge.render.fields import call_end_fields
 from vipex_bridge.server.context import Context
@@ -20,10 +20,9 @@ from vipex_bridge.server.problems import answers
 from vipex_bridge.store.calls import StoredCall
 from vipex_bridge.store.search import CallQuery
 
-BIGGEST_ID = 2**62
 EVERYTHING = Client("calls", "call_end", "http://localhost", "POST", PARAMETERS["call_end"])
 """A client that is told all there is."""
-Id = Annotated[int, Path(ge=1, le=BIGGEST_ID, examples=[1042])]
+Id = Annotated[int, Path(ge=1, le=BIGGEST, examples=[1042])]
 ClientWanted = Annotated[str | None, Query(max_length=100, examples=["billing"])]
 State = Literal["live", "ended", "told", "ignored"]
 Outcome = Literal["queued", "sending", "delivered", "failed", "expired"]

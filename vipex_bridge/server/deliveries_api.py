@@ -8,16 +8,16 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, HTTPException, Path, Query
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from vipex_bridge.config.settings import Customer, Settings
+from vipex_bridge.config.settings import BIGGEST, Customer, Settings
 from vipex_bridge.deliver.fill import masked
-from vipex_bridge.server.calls_api import BIGGEST_ID, ClientWanted, Outcome, local
+from vipex_bridge.server.calls_api import ClientWanted, Outcome, local
 from vipex_bridge.server.context import Context
 from vipex_bridge.server.ownership import Whose, clients_of, owns_client
 from vipex_bridge.server.paging import Cursor, Limit, Moment, a_number, after, before
 from vipex_bridge.server.problems import answers
 from vipex_bridge.store.outbox import FINISHED, AttemptRecord, Delivery
 
-Id = Annotated[int, Path(ge=1, le=BIGGEST_ID, examples=[5120])]
+Id = Annotated[int, Path(ge=1, le=BIGGEST, examples=[5120])]
 
 
 class Try(BaseModel):
@@ -98,7 +98,7 @@ def router(context: Context) -> APIRouter:
         whose: Whose,
         status: Annotated[Outcome | None, Query(examples=["failed"])] = None,
         client: ClientWanted = None,
-        call_id: Annotated[int | None, Query(ge=1, le=BIGGEST_ID, examples=[1042])] = None,
+        call_id: Annotated[int | None, Query(ge=1, le=BIGGEST, examples=[1042])] = None,
         since: Moment = None,
         limit: Limit = 50,
         cursor: Cursor = None,
