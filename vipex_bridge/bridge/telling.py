@@ -99,11 +99,12 @@ class Telling:
         """One notification, frozen."""
         zone = self._settings.timezone
 
-        def rendering() -> Request:
-            fields = notify_fields(call_id, notice.call, notice.exten, zone, client.cc_call)
-            return render(client, fields, notice.event, args, fresh_token)
-
-        request, error = _rendered(rendering)
+        request, error = _rendered(
+            client,
+            lambda: notify_fields(call_id, notice.call, notice.exten, zone, client.cc_call),
+            notice.event,
+            args,
+        )
         return NewDelivery(
             client=client.name,
             kind="notify",
@@ -173,12 +174,10 @@ class Telling:
         has_sound: bool = True,
     ) -> NewDelivery:
         """One finished call for one client, frozen; its templates see `event`."""
-
-        def rendering() -> Request:
-            fields = call_end_fields(document, self._settings.timezone, client, has_sound=has_sound)
-            return render(client, fields, event, {}, fresh_token)
-
-        request, error = _rendered(rendering)
+        zone = self._settings.timezone
+        request, error = _rendered(
+            client, lambda: call_end_fields(document, zone, client, has_sound=has_sound), event, {}
+        )
         return NewDelivery(
             client=client.name,
             kind="call_end",
@@ -195,9 +194,11 @@ def _has_sound(delivery: NewDelivery) -> bool:
     return request is not None and any(slot.source == "recording" for slot in request.slots)
 
 
-def _rendered(rendering: Callable[[], Request]) -> tuple[Request | None, str | None]:
+def _rendered(
+    client: Client, fields: Callable[[], Mapping[str, object]], event: str, args: Mapping[str, str]
+) -> tuple[Request | None, str | None]:
     """The request, or why there is none: such a delivery is parked as failed with the reason."""
     try:
-        return rendering(), None
+        return render(client, fields(), event, args, fresh_token), None
     except RenderError as error:
         return None, str(error)
