@@ -131,8 +131,7 @@ def run(everything: House, rate: float, seconds: float, prefix: str, left_within
         ]
         rang = {
             event["CallerIDNum"]: float(event["Timestamp"])
-            for event in heard.events
-            if event.get("DialStatus") == "RINGING"
+            for event in heard.those("DialStatus", "RINGING", calls.count)
         }
     lost, repeated, rings = _compared(everything, expected, rang)
     third_mib, end_mib = memory.third_and_end()

@@ -47,8 +47,7 @@ def measure(calls: int, rate: float) -> tuple[list[float], list[float], list[flo
                 begun = [float(line) for line in other.communicate()[0].split()]
             rang = {
                 event["CallerIDNum"]: float(event["Timestamp"])
-                for event in heard.events
-                if event.get("DialStatus") == "RINGING"
+                for event in heard.those("DialStatus", "RINGING", calls)
             }
         return _paired(everything, wanted, rang, begun)
 

@@ -63,7 +63,7 @@ def times(everything: House, calls: Calls, rounds: int, wanted: Mapping[str, str
     """
     with listening(everything.asterisk) as heard:
         call(everything.asterisk, calls)
-        told = [event for event in heard.events if event.get("UserEvent") == "Timed"]
+        told = heard.those("UserEvent", "Timed", calls.count * rounds)
     if len(told) < calls.count * rounds:
         raise BenchError(f"{len(told)} of {calls.count * rounds} were timed")
     bad = [event for event in told if event["Got"] != wanted[event["Way"]]]
