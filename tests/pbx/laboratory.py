@@ -128,6 +128,7 @@ class Asterisk:
         )
         self.folder = self.root / self._base.lstrip("/")
         self._process: subprocess.Popen[bytes] | None = None
+        self._claim: int | None = None
 
     @property
     def time_zone(self) -> str:
@@ -166,7 +167,11 @@ class Asterisk:
         self.stop()
 
     def start(self, *, anew: bool = True) -> None:
-        """Boots it; `anew` forgets what an earlier run wrote."""
+        """Boots it; `anew` forgets what an earlier run wrote.
+
+        Raises `LaboratoryError` when another laboratory has these ports, or Asterisk does not boot.
+        """
+        self._claim_ports()
         if anew:
             self._end_leftover()
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -210,6 +215,7 @@ class Asterisk:
                 self._process.kill()
                 self._process.wait()
             self._process = None
+        self._give_up_ports()
 
     def kill(self) -> None:
         """Ends it as a power cut would."""
@@ -217,6 +223,7 @@ class Asterisk:
             self._process.kill()
             self._process.wait()
             self._process = None
+        self._give_up_ports()
 
     def cli(self, command: str) -> str:
         """What Asterisk's console answers to a command."""
@@ -272,21 +279,32 @@ class Asterisk:
         asterisk = self._command("-f") if self.root != Path("/") else ["chroot", "/", *self._command("-f")]
         return [asterisk[0], f"--userspec=+{user}:+{group}", "--groups=", *asterisk[1:]]
 
-    def _end_leftover(self) -> None:
-        """Ends an Asterisk that a run which died left behind, known by its pid file and its folder.
+    def _claim_ports(self) -> None:
+        """By a lock, which ends with whoever holds it. Raises `LaboratoryError` when another does."""
+        lock = Path(tempfile.gettempdir(), f"vipex-lab-{self.ports.sip}.lock")
+        claim = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(claim)
+            raise LaboratoryError(
+                f"another laboratory uses these ports (SIP {self.ports.sip}): give it Ports of its own, "
+                "or set VIPEX_LAB_PORT_OFFSET"
+            ) from None
+        self._claim = claim
 
-        Raises `LaboratoryError` when the run that owns it lives.
-        """
+    def _give_up_ports(self) -> None:
+        if self._claim is not None:
+            os.close(self._claim)
+            self._claim = None
+
+    def _end_leftover(self) -> None:
+        """Ends an Asterisk that a run which died left behind, known by its pid file and its folder."""
         try:
             pid = int((self.folder / "pid").read_text())
             is_ours = f"{self._base}/etc/asterisk.conf" in Path(f"/proc/{pid}/cmdline").read_text()
-            parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
         except (OSError, ValueError):
             return
-        if is_ours and parent not in (1, os.getpid()):
-            raise LaboratoryError(
-                f"another laboratory uses these ports ({self._base}): set VIPEX_LAB_PORT_OFFSET"
-            )
         if is_ours:
             os.kill(pid, signal.SIGKILL)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from laboratory import Asterisk
+from laboratory import SECOND_PORTS, Asterisk
 from pages import ROOT, all_blocks
 
 pytestmark = pytest.mark.pbx
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.pbx
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Asterisk]:
     """An Asterisk with the shipped routines, and no bridge."""
-    with Asterisk() as running:
+    with Asterisk(SECOND_PORTS) as running:
         # The laboratory's own calls need no Authenticate().
         running.cli("module load app_authenticate.so")
         yield running

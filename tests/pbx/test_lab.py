@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import socket
+import subprocess
+import sys
 import wave
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any
 
 import pytest
 from delivering import wait_until
-from laboratory import SECRET, Asterisk, Ports
+from laboratory import SECRET, Asterisk, LaboratoryError, Ports
 from phones import caller, extension, line
 from playing import play
 
@@ -239,14 +241,22 @@ def test_two_calls_at_once_keep_apart(lab: Asterisk) -> None:
     assert truth.of("200").talk_s == pytest.approx(0.5, abs=0.4)
 
 
+OTHER_PORTS = Ports(sip=5161, ami=5139, agi=4674, rtp=17_000, media=34_000, phones="127.0.2")
+DIES = f"import os; from laboratory import *; Asterisk({OTHER_PORTS}).start(); os._exit(0)"
+
+
 def test_laboratory_that_died_is_cleaned_away_by_the_next() -> None:
-    ports = Ports(sip=5161, ami=5139, agi=4674, rtp=17_000, media=34_000, phones="127.0.2")
-    died = Asterisk(ports)
-    died.start()
-    try:
-        pid = (died.folder / "pid").read_text()
-        with Asterisk(ports) as following:
-            assert "zombie" in Path(f"/proc/{pid}/status").read_text()
-            assert "fully booted" in following.cli("core waitfullybooted")
-    finally:
-        died.stop()
+    subprocess.run([sys.executable, "-c", DIES], cwd=Path(__file__).parent, check=True)
+    following = Asterisk(OTHER_PORTS)
+    left = Path(f"/proc/{(following.folder / 'pid').read_text()}")
+    assert "asterisk" in (left / "cmdline").read_text()
+    with following:
+        assert not left.exists() or "zombie" in (left / "status").read_text()
+        assert "fully booted" in following.cli("core waitfullybooted")
+
+
+def test_laboratory_that_lives_is_left_alone_and_the_second_is_refused() -> None:
+    with Asterisk(OTHER_PORTS) as first:
+        with pytest.raises(LaboratoryError, match="SIP 5161"):
+            Asterisk(OTHER_PORTS).start()
+        assert "fully booted" in first.cli("core waitfullybooted")
