@@ -360,6 +360,8 @@ def test_secrets_that_everybody_may_read_are_told(doctor: Doctor, tmp_path: Path
     assert line.startswith(f"FAULT secrets: {tmp_path}/key: everybody may read this file")
     (tmp_path / "key").chmod(0o640)
     assert doctor.line("secrets").startswith("well  secrets: ")
+    (tmp_path / "key").write_text("change-me")
+    assert "basic_auth.password: still as it was shipped" in doctor.line("secrets")
 
 
 # -- clients ----------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from vipex_bridge.cli.main import main
 from vipex_bridge.config.exposure import is_secret_name
 from vipex_bridge.config.load import load
 
+ROOT = Path(__file__).parents[2]
 CLIENT = "clients:\n  {name}:\n    kind: notify\n    url: https://crm.example/\n{lines}"
 
 
@@ -138,3 +139,44 @@ def test_the_bridge_warns_at_its_start_and_at_a_reload(tmp_path: Path) -> None:
         bridge.wait_for("configuration.reloaded", after=mark)
     assert not [line for line in bridge.lines[mark:] if line["event"] == "configuration.readable_by_all"]
     assert "s3cret" not in bridge.log()
+
+
+def test_the_shipped_examples_secrets_are_known_and_warned_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (ROOT / "etc/vipex-bridge/config.yaml").read_text("utf-8")
+    file = made(tmp_path, "config.yaml", text, 0o600)
+    keys = {
+        "asterisk.ami.secret": "change-me",
+        "http.tokens[0]": "change-me-too",
+        "clients.crm-route.basic_auth.password": "change-me",
+        "clients.crm-route.api_key.value": "change-me",
+    }
+    assert main(["check", "--config", str(file)]) == 0
+    warned = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning: ")]
+    assert len(warned) == len(keys)
+    for key, value in keys.items():
+        [line] = [number for number, words in enumerate(text.splitlines(), 1) if _sets(words, key, value)]
+        what = "still as it was shipped, which everybody can read: change it"
+        assert f"warning: {file}:{line}: {key}: {what}" in warned
+    changed = text.replace("change-me-too", "changed-me-too").replace("change-me ", "changed-me ")
+    file.write_text(changed, "utf-8")
+    assert [fault.path for fault in load(file, {}).settings.as_shipped] == [
+        "clients.crm-route.basic_auth.password",
+        "clients.crm-route.api_key.value",
+    ]
+
+
+def _sets(words: str, key: str, value: str) -> bool:
+    *_, name = key.replace("[0]", "").split(".")
+    return not words.lstrip().startswith("#") and f"{name}: {value}" in words.replace("[", "")
+
+
+def test_the_bridge_says_so_at_its_start(tmp_path: Path) -> None:
+    text = (
+        f"asterisk: {{agi: null}}\nstore: sqlite:///{tmp_path}/state.db\n"
+        + CLIENT.format(name="a", lines="    api_key: {in: header, name: X-K, value: change-me}\n")
+    )  # fmt: skip
+    with BridgeProcess(tmp_path, text) as bridge:
+        warned = bridge.wait_for("configuration.secret_as_shipped", key="clients.a.api_key.value")
+    assert warned["place"].startswith(f"{bridge.config}:")

@@ -79,6 +79,8 @@ def _customers(settings: Settings) -> Iterator[Finding]:
 def _secrets(settings: Settings) -> Iterator[Finding]:
     for exposed in settings.exposed:
         yield Finding("secrets", FAULT, f"{exposed.file}: {exposed.what}")
+    for shipped in settings.as_shipped:
+        yield Finding("secrets", FAULT, str(shipped))
     if not settings.exposed:
         yield Finding("secrets", WELL, "no file that holds one may be read by everybody")
 

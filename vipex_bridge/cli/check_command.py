@@ -21,6 +21,6 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"{arguments.config}: well. Clients: {counted}.")
     for file in settings.exposed:
         print(f"warning: {file.file}: {file.what}")
-    for warning in warnings:
+    for warning in (*settings.as_shipped, *warnings):
         print(f"warning: {warning}")
     return 0

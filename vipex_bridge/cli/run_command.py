@@ -33,6 +33,9 @@ def run(arguments: argparse.Namespace) -> int:
         masking.hide(settings.privacy, settings.numbers.extensions)
         for file in settings.exposed:
             log.warning("configuration.readable_by_all", file=str(file.file), what=file.what)
+        for secret in settings.as_shipped:
+            place = f"{secret.file}:{secret.line}"
+            log.warning("configuration.secret_as_shipped", key=secret.path, place=place)
         return settings
 
     def reread() -> Settings:

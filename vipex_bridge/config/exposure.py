@@ -1,4 +1,4 @@
-"""Which keys hold secrets, and which files everybody on the machine may read although they hold some."""
+"""Which keys hold secrets; which of these everybody knows, or may read in their file."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from vipex_bridge.config.settings import Exposed
 from vipex_bridge.config.values import Written
 from vipex_bridge.config.yaml_reader import KeyPath, Place, dotted
+from vipex_bridge.errors import Fault
 
 _SECRET_KEYS = (
     r"asterisk\.ami\.secret",
@@ -28,6 +29,8 @@ _SECRET_NAME = re.compile(
     "|(?<![a-z])(auth|key|pwd|sig)(?![a-z])",
     re.IGNORECASE,
 )
+_SHIPPED = frozenset({"change-me", "change-me-too"})
+_CHANGE_IT = "still as it was shipped, which everybody can read: change it"
 _PARAMETER_NAME = re.compile("[?&]([^=&#]+)=[^&#]")
 _PASSWORD_IN_QUERY = re.compile(r"[?&](password|passwd|pwd)=", re.IGNORECASE)
 
@@ -49,6 +52,16 @@ def exposed(data: Mapping[str, Any], places: Mapping[KeyPath, Place]) -> tuple[E
         if file is not None:
             keys_of.setdefault(file, []).append(dotted(path))
     return tuple(Exposed(file, tuple(keys)) for file, keys in keys_of.items() if _is_readable_by_all(file))
+
+
+def as_shipped(data: Mapping[str, Any], places: Mapping[KeyPath, Place]) -> tuple[Fault, ...]:
+    """Where the configuration `data` has a secret of the shipped examples, which everybody knows."""
+    found = []
+    for path, value in _texts(data, ()):
+        if value in _SHIPPED and _is_secret(dotted(path), value):
+            file, line = places.get(path) or places.get(path[:-1]) or ("", 0)
+            found.append(Fault(file, line, dotted(path), _CHANGE_IT))
+    return tuple(sorted(found))
 
 
 def _texts(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Written]]:

@@ -74,7 +74,10 @@ def _finish(main: Source, environ: Mapping[str, str], *, each_customer: bool) ->
     settings = convert.convert(document, clients, tuple(assembly.files))
     whole = {**main.data, "clients": assembly.clients, "customers": assembly.listed_tokens}
     settings = replace(
-        settings, exposed=exposure.exposed(whole, assembly.places), customers=tuple(assembly.customers)
+        settings,
+        exposed=exposure.exposed(whole, assembly.places),
+        as_shipped=exposure.as_shipped(whole, assembly.places),
+        customers=tuple(assembly.customers),
     )
     places = {dotted(path): place for path, place in assembly.places.items()}
     return Loaded(customers.without(settings, faults), places)

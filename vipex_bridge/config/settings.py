@@ -336,6 +336,8 @@ class Settings:
     clients: Mapping[str, Client]
     files: tuple[Path, ...] = ()
     exposed: tuple[Exposed, ...] = ()
+    as_shipped: tuple[Fault, ...] = ()
+    """Secrets that are still the examples'."""
     customers: tuple[Customer, ...] = ()
     """Those of the included files, without the ones that are disabled."""
     disabled: tuple[Disabled, ...] = ()
