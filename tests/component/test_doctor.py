@@ -361,7 +361,7 @@ def test_secrets_that_everybody_may_read_are_told(doctor: Doctor, tmp_path: Path
     (tmp_path / "key").chmod(0o640)
     assert doctor.line("secrets").startswith("well  secrets: ")
     (tmp_path / "key").write_text("change-me")
-    assert "basic_auth.password: still as it was shipped" in doctor.line("secrets")
+    assert "basic_auth.password: still as it was shipped" in "\n".join(doctor.says()[1])
 
 
 # -- clients ----------------------------------------------------------------------------------
