@@ -263,7 +263,7 @@ def conference_of_three(cast: Cast) -> list[Phone]:
 def three_talk_by_feature_code(cast: Cast) -> list[Phone]:
     asking = extension(cast.first).rings(1).answers().waits(1).presses("*2", CODE_S).waits(0.5)
     return [
-        asking.presses(cast.second, CODE_S).waits(2.3).presses("*3", CODE_S).waits(2.3).hangs_up(),
+        asking.presses(cast.second, CODE_S).waits(2.3).presses("*3", CODE_S).waits(2).hangs_up(),
         extension(cast.second).rings(1).answers().waits_for_bye(),
         cast.calls().is_answered().waits(10).hangs_up(),
     ]

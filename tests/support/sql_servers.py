@@ -169,11 +169,14 @@ def mariadb() -> Iterator[SqlServer]:
     own = pwd.getpwuid(os.getuid()).pw_name
     user = "mysql" if os.geteuid() == 0 else own
     with _folder(user) as folder:
+        # One that starts deletes the temporary tables that it finds there, its neighbours' too.
+        temporary = f"--tmpdir={folder}"
         made = subprocess.run(
             _as_user(
                 user,
-                ["mariadb-install-db", "--no-defaults", f"--datadir={folder}/data", "--skip-test-db",
-                 "--auth-root-authentication-method=socket", f"--auth-root-socket-user={own}"],
+                ["mariadb-install-db", "--no-defaults", f"--datadir={folder}/data", temporary,
+                 "--skip-test-db", "--auth-root-authentication-method=socket",
+                 f"--auth-root-socket-user={own}"],
             ),
             capture_output=True, text=True, check=False,
         )  # fmt: skip
@@ -181,7 +184,7 @@ def mariadb() -> Iterator[SqlServer]:
             raise ServerError(made.stdout[-1000:] + made.stderr[-1000:])
         port = free_port()
         command = [
-            "mariadbd", "--no-defaults", f"--datadir={folder}/data", f"--socket={folder}/s",
+            "mariadbd", "--no-defaults", f"--datadir={folder}/data", temporary, f"--socket={folder}/s",
             f"--pid-file={folder}/pid", "--bind-address=127.0.0.1", f"--port={port}",
             "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=64M", "--skip-log-bin",
         ]  # fmt: skip
