@@ -192,7 +192,7 @@ def test_two_calls_at_once(house: House) -> None:
             extension("251").rings(3).answers().waits_for_bye(),
             extension("200").rings(2).answers().talks(3).hangs_up(),
             caller(CALLER).dials("3642999409").is_answered().talks(3).hangs_up(),
-            caller("36709676052", port=5062).after(0.5).dials("3642999411").is_answered().waits_for_bye(),
+            caller("36709676052", port=5062).after(0.2).dials("3642999411").is_answered().waits_for_bye(),
         ],
         calls=2,
     )

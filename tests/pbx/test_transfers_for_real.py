@@ -55,7 +55,7 @@ def test_blind_transfer_by_feature_code(house: House) -> None:
     call = played(
         house,
         [
-            extension("251").rings(1).answers().waits(2).presses("#1", CODE_S).waits(1).presses("252", 0)
+            extension("251").rings(1).answers().waits(2).presses("#1", CODE_S).waits(0.5).presses("252", 0)
             .waits_for_bye(),
             extension("252").rings(2).answers().waits(2).hangs_up(),
             caller(CALLER).dials("3642999409").is_answered().waits_for_bye(),
