@@ -94,7 +94,7 @@ class Process:
 def lookup(name: str, path: str) -> str:
     """A lookup client's configuration, whose answer sets two variables."""
     return (
-        f"  {name}:\n    kind: lookup\n    url: {{url}}{path}\n    timeout: 5s\n"
+        f"  {name}:\n    kind: lookup\n    url: {{url}}{path}\n    timeout: 2s\n"
         "    response: {set: {VIPEX_BRANCH: route.branch, VIPEX_EXTEN: agent.extension}}\n"
     )
 

@@ -59,7 +59,7 @@ def as_shipped(data: Mapping[str, Any], places: Mapping[KeyPath, Place]) -> tupl
     found = []
     for path, value in _texts(data, ()):
         if value in _SHIPPED and _is_secret(dotted(path), value):
-            file, line = places.get(path) or places.get(path[:-1]) or ("", 0)
+            file, line = _place(path, places) or ("", 0)
             found.append(Fault(file, line, dotted(path), _CHANGE_IT))
     return tuple(sorted(found))
 
@@ -83,8 +83,13 @@ def _file_of_secret(key: str, path: KeyPath, value: Written, places: Mapping[Key
         return None
     if value.hidden:
         return value.origin
-    place = places.get(path) or places.get(path[:-1])
+    place = _place(path, places)
     return Path(place[0]) if place is not None else None
+
+
+def _place(path: KeyPath, places: Mapping[KeyPath, Place]) -> Place | None:
+    """Where it stands; an item of a list that has no place of its own stands where the list does."""
+    return places.get(path) or places.get(path[:-1])
 
 
 def _is_secret(key: str, value: Written) -> bool:
